@@ -1,0 +1,40 @@
+import * as z from 'zod';
+import { backupTypeSchema, recoveryPointIdSchema, sourceIdSchema } from '../vault/manifest.ts';
+
+const shared = {
+  schemaVersion: z.literal(1),
+  id: recoveryPointIdSchema,
+  source: sourceIdSchema,
+  /** Region in which the point was made. */
+  region: z.string(),
+  type: backupTypeSchema,
+  engine: z.strictObject({ name: z.string(), version: z.string() }),
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime(),
+  lockedUntil: z.iso.datetime().optional(),
+  manifestSha256: z.string(),
+  items: z.number().int().nonnegative(),
+  rows: z.number().int().nonnegative(),
+  bytes: z.number().int().nonnegative(),
+  storedBytes: z.number().int().nonnegative(),
+  notCovered: z.number().int().nonnegative(),
+  /** Last restore test of this point. */
+  restoreTest: z
+    .strictObject({ jobId: z.string(), at: z.iso.datetime(), result: z.enum(['PASSED', 'FAILED', 'NOT_TESTABLE_HERE']) })
+    .optional(),
+};
+
+/**
+ * `stored`: complete in its own Region, the copy not confirmed yet. `storedPeerDown`: the same while the other Region does
+ * not answer. `arriving`: seen from the other Region, not all objects here. `protected`: every object in both Regions with
+ * the same checksum and its own lock.
+ */
+export const recoveryPointSchema = z.discriminatedUnion('state', [
+  z.strictObject({ ...shared, state: z.literal('stored') }),
+  z.strictObject({ ...shared, state: z.literal('storedPeerDown'), since: z.iso.datetime() }),
+  z.strictObject({ ...shared, state: z.literal('arriving'), missing: z.number().int().positive() }),
+  z.strictObject({ ...shared, state: z.literal('protected'), protectedAt: z.iso.datetime() }),
+]);
+
+export type RecoveryPoint = z.infer<typeof recoveryPointSchema>;
+export type RecoveryPointState = RecoveryPoint['state'];

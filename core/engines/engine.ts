@@ -1,0 +1,105 @@
+import type { Readable } from 'node:stream';
+import type { Manifest, ManifestItem } from '../vault/manifest.ts';
+import type { ItemInput } from '../vault/vault.ts';
+
+/**
+ * The contract of every engine (design section 7). An engine knows its source and its own item kinds; it knows neither
+ * vault nor catalogue: it hands compressed streams to `store` and gets them back from `read`.
+ *
+ * `Connection` is the engine's own; it is read from a secret at the moment of use and never logged.
+ */
+export interface Engine<Connection> {
+  readonly name: string;
+  /** Connects and says what would happen: version, size, privileges with a hint for each that is missing, and what is not covered. */
+  probe(connection: Connection, options?: { readonly signal?: AbortSignal }): Promise<ProbeReport>;
+  /** Streams a consistent state of the source into `context.store`. Resolves only when all items are stored and coverage holds. */
+  backup(context: BackupContext<Connection>): Promise<BackupOutcome>;
+  /** Rebuilds into an empty or new target. @throws TARGET_NOT_EMPTY, TARGET_TOO_OLD before anything is touched */
+  restore(context: RestoreContext<Connection>): Promise<RestoreOutcome>;
+  /** Content checks against restored data: independent counts, constraints, the plan's assertions, samples, canary. */
+  check(context: CheckContext<Connection>): Promise<CheckResult[]>;
+}
+
+export interface ProbeReport {
+  readonly ok: boolean;
+  readonly version: string;
+  readonly sizeBytes: number;
+  readonly findings: readonly ProbeFinding[];
+  readonly notCovered: Manifest['notCovered'];
+}
+
+export interface ProbeFinding {
+  readonly severity: 'error' | 'warning' | 'info';
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** Monotonic totals of a running job; `fraction` from estimates, never above 1. */
+export interface EngineProgress {
+  readonly itemsDone: number;
+  readonly itemsTotal: number;
+  readonly rows: number;
+  /** Before compression. */
+  readonly bytes: number;
+  readonly estimatedBytes: number;
+  readonly current: readonly string[];
+}
+
+export interface BackupContext<Connection> {
+  readonly connection: Connection;
+  /** Parallel streams, at least 1. */
+  readonly connections: number;
+  readonly onDdl: 'yield' | 'hold';
+  readonly signal: AbortSignal;
+  readonly store: (item: ItemInput) => Promise<ManifestItem[]>;
+  readonly onProgress: (progress: EngineProgress) => void;
+  readonly log: EngineLog;
+}
+
+export interface BackupOutcome {
+  readonly engine: Manifest['engine'];
+  readonly position: Manifest['position'];
+  readonly notCovered: Manifest['notCovered'];
+  readonly independentCounts: Manifest['independentCounts'];
+  readonly tools: Manifest['tools'];
+  readonly billOfMaterials: Manifest['billOfMaterials'];
+  readonly canary?: Manifest['canary'];
+}
+
+export interface RestoreContext<Connection> {
+  readonly connection: Connection;
+  readonly connections: number;
+  readonly signal: AbortSignal;
+  readonly manifest: Manifest;
+  /** Only these items, as `schema.table`; everything when missing. @throws ITEM_NOT_FOUND */
+  readonly only?: readonly string[];
+  readonly read: (itemName: string) => Promise<Readable>;
+  readonly onProgress: (progress: EngineProgress) => void;
+  readonly log: EngineLog;
+}
+
+export interface RestoreOutcome {
+  readonly items: number;
+  readonly rows: number;
+  readonly phases: readonly { readonly name: string; readonly seconds: number }[];
+  /** What could not be put back although the data is there, e.g. a role that must be made by hand; shown to the operator. */
+  readonly warnings: readonly string[];
+}
+
+export interface CheckContext<Connection> {
+  readonly connection: Connection;
+  readonly manifest: Manifest;
+  readonly assertions: readonly { readonly name: string; readonly sql: string }[];
+  readonly signal: AbortSignal;
+}
+
+export interface CheckResult {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+export interface EngineLog {
+  info(message: string, detail?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, detail?: Readonly<Record<string, unknown>>): void;
+}

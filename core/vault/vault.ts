@@ -1,0 +1,106 @@
+import type { Readable } from 'node:stream';
+import type { Manifest, ManifestItem, RecoveryPointId, UnsignedManifest } from './manifest.ts';
+
+/**
+ * What the rest of Holdfast knows of a vault: recovery points that are begun, filled and committed, listed, opened and
+ * verified. Below it: an {@link ObjectStore} and {@link VaultKeys}.
+ */
+export interface Vault {
+  readonly url: string;
+  /** Begins a recovery point; nothing is visible until `commit`. */
+  begin(source: string, options?: BeginOptions): Promise<RecoveryPointWriter>;
+  /** Reads and checks the manifest (earliest version with a valid signature). @throws MANIFEST_NOT_FOUND, MANIFEST_SIGNATURE, MANIFEST_INVALID, SOURCE_NOT_FOUND */
+  open(source: string, id: RecoveryPointId | 'latest'): Promise<RecoveryPointReader>;
+  listSources(): Promise<string[]>;
+  /** Committed recovery points of a source, newest first, each with its state recomputed from the objects in this vault. */
+  list(source: string): Promise<ListedRecoveryPoint[]>;
+  /** Objects, sizes, checksums, locks and chain; `deep` also decrypts and decompresses; `offline` needs no KMS call (pinned public key or key file). Finds all problems, throws none of them. */
+  verify(source: string, id: RecoveryPointId | 'latest', options?: VerifyOptions): Promise<VerifyReport>;
+}
+
+export interface BeginOptions {
+  readonly id?: RecoveryPointId;
+  readonly lockUntil?: Date;
+  readonly signal?: AbortSignal;
+}
+
+export interface RecoveryPointWriter {
+  readonly id: RecoveryPointId;
+  readonly source: string;
+  /**
+   * Encrypts and stores one item whose bytes are already compressed (a zstd or gzip frame). Safe to call concurrently.
+   * The item counts only when `input.done` resolved: the caller rejects it when a child process failed, and then the
+   * upload is aborted and the object never becomes visible.
+   */
+  store(input: ItemInput): Promise<ManifestItem[]>;
+  /** Writes the manifest once, last; idempotent for the same bytes. @throws MANIFEST_CONFLICT */
+  commit(facts: ManifestFacts): Promise<Manifest>;
+  /** Aborts uploads in flight and leaves nothing visible. Stored data objects stay (they may be locked) and are no recovery point. */
+  abort(): Promise<void>;
+}
+
+export interface ItemInput {
+  readonly name: string;
+  readonly kind: string;
+  readonly compression: 'zst' | 'gz';
+  readonly body: Readable;
+  /** Resolves after `body` ended and its producers exited cleanly, with what they counted. */
+  readonly done: Promise<ItemCounts>;
+  readonly detail?: ManifestItem['detail'];
+  readonly onProgress?: (storedBytes: number) => void;
+}
+
+export interface ItemCounts {
+  readonly rows?: number;
+  /** Before compression. */
+  readonly bytes?: number;
+}
+
+/** The engine's and the job's part of the manifest; id, source, items, totals, chain, lock and signature are the vault's. */
+export type ManifestFacts = Omit<
+  UnsignedManifest,
+  'schemaVersion' | 'id' | 'source' | 'items' | 'totals' | 'previous' | 'lockedUntil'
+>;
+
+export interface RecoveryPointReader {
+  readonly manifest: Manifest;
+  /** Distinct item names in manifest order. */
+  items(): ManifestItem[];
+  /**
+   * Decrypted, still compressed bytes of a whole item (all its segments). The stored bytes are hashed as they go by; the
+   * stream ends with OBJECT_CORRUPT or DECRYPT_FAILED rather than hand over a wrong last byte.
+   */
+  read(name: string, options?: { readonly signal?: AbortSignal }): Promise<Readable>;
+  /** Before a restore touches its target: every named item (all when missing) present, whole and unaltered; reports all problems. */
+  checkBeforeRestore(names?: readonly string[]): Promise<VerifyReport>;
+}
+
+/** `arriving`: manifest here, objects not all; `available`: complete in this vault. */
+export interface ListedRecoveryPoint {
+  readonly manifest: Manifest;
+  readonly state: 'available' | 'arriving';
+  readonly missing: readonly string[];
+}
+
+export interface VerifyOptions {
+  readonly deep?: boolean;
+  readonly offline?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface VerifyReport {
+  readonly recoveryPointId: RecoveryPointId;
+  readonly ok: boolean;
+  readonly objects: number;
+  readonly storedBytes: number;
+  readonly problems: readonly VerifyProblem[];
+}
+
+export interface VerifyProblem {
+  readonly key: string;
+  /** An error code of `core/errors.ts`. */
+  readonly code: string;
+  readonly detail: string;
+  /** True when another version of the object still matches, so that a restore works all the same. */
+  readonly recoverable: boolean;
+}
