@@ -30,8 +30,12 @@ export const errorCatalogue = {
   OBJECT_CORRUPT: failed('stored bytes differ from the checksum that the manifest records'),
   OBJECT_TRUNCATED: failed('a stored object is shorter than the manifest records'),
   OBJECT_NOT_LOCKED: failed('an object carries no lock, or one that ends before the retention does'),
-  OBJECT_HIDDEN: failed('a delete marker or a newer version stands before the version that the manifest names'),
-  OBJECT_UNEXPECTED: failed('the vault holds an object below a recovery point that its manifest does not name'),
+  OBJECT_HIDDEN: failed(
+    'a delete marker or a newer version stands before the version that the manifest names',
+  ),
+  OBJECT_UNEXPECTED: failed(
+    'the vault holds an object below a recovery point that its manifest does not name',
+  ),
   ARCHIVED: refused('the object is in an archive tier and must be thawed first'),
   MANIFEST_NOT_FOUND: notFound('the recovery point has no manifest: it never finished, or does not exist'),
   MANIFEST_INVALID: failed('a manifest cannot be read or does not fit its schema'),
@@ -46,7 +50,9 @@ export const errorCatalogue = {
   VAULT_FULL: failed('the vault has no space left'),
   VAULT_ACCESS_DENIED: failed('the credentials may not do this in the vault, or have expired'),
   RECOVERY_POINT_NOT_FOUND: notFound('no such recovery point, or none of this source that can be restored'),
-  RECOVERY_POINT_ARRIVING: refused('the manifest is here but some of its objects are not: replication has not finished'),
+  RECOVERY_POINT_ARRIVING: refused(
+    'the manifest is here but some of its objects are not: replication has not finished',
+  ),
   // sources, engines
   SOURCE_NOT_FOUND: notFound('the plan or the vault has no such source'),
   TARGET_NOT_FOUND: notFound('the plan has no such target'),
@@ -59,7 +65,9 @@ export const errorCatalogue = {
   SOURCE_CHANGED: transient('a table was rewritten, truncated or dropped between the snapshot and its lock'),
   DDL_YIELDED: transient('a schema change waited behind the backup and the plan says to give way'),
   COVERAGE_INCOMPLETE: failed('a relation with storage is neither in the backup nor listed as not covered'),
-  COUNT_MISMATCH: failed('the rows written to the backup differ from an independent count in the same snapshot'),
+  COUNT_MISMATCH: failed(
+    'the rows written to the backup differ from an independent count in the same snapshot',
+  ),
   TOOL_MISSING: failed('a program that the engine needs was not found or has the wrong version'),
   TOOL_FAILED: failed('a child process of the engine ended with an error'),
   DISK_FULL: failed('a disk ran out of space'),

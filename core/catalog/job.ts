@@ -57,7 +57,13 @@ export const jobSchema = z.discriminatedUnion('state', [
     leaseUntil: z.iso.datetime(),
     progress: progressSchema.optional(),
   }),
-  z.strictObject({ ...shared, state: z.literal('completed'), startedAt: z.iso.datetime(), finishedAt: z.iso.datetime(), result: jobResultSchema }),
+  z.strictObject({
+    ...shared,
+    state: z.literal('completed'),
+    startedAt: z.iso.datetime(),
+    finishedAt: z.iso.datetime(),
+    result: jobResultSchema,
+  }),
   z.strictObject({
     ...shared,
     state: z.literal('failed'),
@@ -66,7 +72,13 @@ export const jobSchema = z.discriminatedUnion('state', [
     error: z.strictObject({ code: z.string(), message: z.string(), hint: z.string().optional() }),
     result: jobResultSchema.optional(),
   }),
-  z.strictObject({ ...shared, state: z.literal('skipped'), finishedAt: z.iso.datetime(), reason: z.string(), runningJobId: z.string().optional() }),
+  z.strictObject({
+    ...shared,
+    state: z.literal('skipped'),
+    finishedAt: z.iso.datetime(),
+    reason: z.string(),
+    runningJobId: z.string().optional(),
+  }),
 ]);
 
 export type JobKind = z.infer<typeof jobKindSchema>;

@@ -20,7 +20,11 @@ const shared = {
   notCovered: z.number().int().nonnegative(),
   /** Last restore test of this point. */
   restoreTest: z
-    .strictObject({ jobId: z.string(), at: z.iso.datetime(), result: z.enum(['PASSED', 'FAILED', 'NOT_TESTABLE_HERE']) })
+    .strictObject({
+      jobId: z.string(),
+      at: z.iso.datetime(),
+      result: z.enum(['PASSED', 'FAILED', 'NOT_TESTABLE_HERE']),
+    })
     .optional(),
 };
 

@@ -50,7 +50,12 @@ export const manifestSchema = z.strictObject({
   notCovered: z.array(z.strictObject({ name: z.string(), reason: z.string() })),
   /** Counts taken by SQL in the same snapshot, not from the mover. */
   independentCounts: z.array(z.strictObject({ name: z.string(), rows: countSchema })),
-  totals: z.strictObject({ items: countSchema, rows: countSchema, bytes: countSchema, storedBytes: countSchema }),
+  totals: z.strictObject({
+    items: countSchema,
+    rows: countSchema,
+    bytes: countSchema,
+    storedBytes: countSchema,
+  }),
   tools: z.record(z.string(), z.string()),
   billOfMaterials: z.record(z.string(), z.json()),
   canary: z.record(z.string(), z.json()).optional(),

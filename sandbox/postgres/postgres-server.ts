@@ -32,7 +32,10 @@ export interface PostgresServer {
   readonly dataDirectory: string;
   /** Superuser `postgres`, database `postgres`. */
   readonly connection: PostgresConnection;
-  connectionTo(dbname: string, user?: { readonly username: string; readonly password: string }): PostgresConnection;
+  connectionTo(
+    dbname: string,
+    user?: { readonly username: string; readonly password: string },
+  ): PostgresConnection;
   /** `postgres://…` with the password; for programs that take nothing else. */
   url(dbname?: string): string;
   /** Fast shutdown; the cluster stays on disk. */
@@ -53,7 +56,10 @@ export function postgresBinDirectory(major: PostgresMajor): string {
   }
   if (process.getuid?.() !== 0 || isReachableByAll(fetched)) return path.join(fetched, 'bin');
   // PostgreSQL refuses to run as root, and the unprivileged user cannot enter e.g. /root: use a copy outside.
-  const copy = path.join('/var/tmp', `holdfast-postgres-${path.basename(projectRoot)}-${fs.statSync(fetched).ino}-${major}`);
+  const copy = path.join(
+    '/var/tmp',
+    `holdfast-postgres-${path.basename(projectRoot)}-${fs.statSync(fetched).ino}-${major}`,
+  );
   if (!fs.existsSync(copy)) {
     const partial = `${copy}.${process.pid}`;
     fs.cpSync(fetched, partial, { recursive: true });
@@ -71,7 +77,8 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   const dataDirectory = options.dataDirectory ?? fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-postgres-'));
   fs.mkdirSync(dataDirectory, { recursive: true });
   if (user !== undefined) fs.chownSync(dataDirectory, user.uid, user.gid);
-  if (!fs.existsSync(path.join(dataDirectory, 'PG_VERSION'))) await initialise(bin, dataDirectory, password, user);
+  if (!fs.existsSync(path.join(dataDirectory, 'PG_VERSION')))
+    await initialise(bin, dataDirectory, password, user);
   const port = options.port ?? (await freePort());
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -83,13 +90,31 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     log_min_messages: 'warning',
     ...options.settings,
   };
-  const args = ['-D', dataDirectory, '-p', String(port), ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`])];
+  const args = [
+    '-D',
+    dataDirectory,
+    '-p',
+    String(port),
+    ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`]),
+  ];
   const logFile = fs.openSync(path.join(dataDirectory, 'server.log'), 'a');
-  const child = spawn(path.join(bin, 'postgres'), args, { stdio: ['ignore', logFile, logFile], cwd: dataDirectory, env: cleanEnvironment(), ...user });
+  const child = spawn(path.join(bin, 'postgres'), args, {
+    stdio: ['ignore', logFile, logFile],
+    cwd: dataDirectory,
+    env: cleanEnvironment(),
+    ...user,
+  });
   fs.closeSync(logFile);
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   await waitUntilReady(bin, port, child, path.join(dataDirectory, 'server.log'));
-  const connection: PostgresConnection = { host: '127.0.0.1', port, dbname: 'postgres', username: 'postgres', password, tls: 'disable' };
+  const connection: PostgresConnection = {
+    host: '127.0.0.1',
+    port,
+    dbname: 'postgres',
+    username: 'postgres',
+    password,
+    tls: 'disable',
+  };
   const stop = async () => {
     child.kill('SIGINT');
     await exited;
@@ -100,7 +125,8 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     dataDirectory,
     connection,
     connectionTo: (dbname, as) => ({ ...connection, dbname, ...as }),
-    url: (dbname = 'postgres') => `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(dbname)}`,
+    url: (dbname = 'postgres') =>
+      `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(dbname)}`,
     stop,
     kill: async () => {
       // Children first: a postmaster that dies alone leaves backends that finish their query.
@@ -113,7 +139,8 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
         child.kill('SIGQUIT');
         await exited;
       }
-      if (ownsDirectory || options.dataDirectory !== undefined) fs.rmSync(dataDirectory, { recursive: true, force: true });
+      if (ownsDirectory || options.dataDirectory !== undefined)
+        fs.rmSync(dataDirectory, { recursive: true, force: true });
     },
   };
 }
@@ -140,19 +167,41 @@ function serverUser(): ServerUser | undefined {
   return process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined;
 }
 
-async function initialise(bin: string, dataDirectory: string, password: string, user: ServerUser | undefined): Promise<void> {
+async function initialise(
+  bin: string,
+  dataDirectory: string,
+  password: string,
+  user: ServerUser | undefined,
+): Promise<void> {
   const passwordFile = path.join(os.tmpdir(), `holdfast-pw-${process.pid}-${path.basename(dataDirectory)}`);
   fs.writeFileSync(passwordFile, password, { mode: 0o600 });
   if (user !== undefined) fs.chownSync(passwordFile, user.uid, user.gid);
   try {
-    const args = ['-D', dataDirectory, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8', '--locale=C', '--no-sync'];
+    const args = [
+      '-D',
+      dataDirectory,
+      '-U',
+      'postgres',
+      '-A',
+      'scram-sha-256',
+      `--pwfile=${passwordFile}`,
+      '-E',
+      'UTF8',
+      '--locale=C',
+      '--no-sync',
+    ];
     await run(path.join(bin, 'initdb'), args, { cwd: dataDirectory, env: cleanEnvironment(), ...user });
   } finally {
     fs.rmSync(passwordFile, { force: true });
   }
 }
 
-async function waitUntilReady(bin: string, port: number, child: ChildProcess, logPath: string): Promise<void> {
+async function waitUntilReady(
+  bin: string,
+  port: number,
+  child: ChildProcess,
+  logPath: string,
+): Promise<void> {
   const deadline = Date.now() + 60_000;
   while (Date.now() < deadline) {
     if (child.exitCode !== null) break;
