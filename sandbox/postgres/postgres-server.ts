@@ -70,43 +70,59 @@ export function postgresBinDirectory(major: PostgresMajor): string {
 
 export async function startPostgres(options: PostgresServerOptions = {}): Promise<PostgresServer> {
   const major = options.major ?? 18;
-  const bin = postgresBinDirectory(major);
-  const user = serverUser();
-  const password = options.password ?? 'sandbox';
-  const ownsDirectory = options.dataDirectory === undefined;
-  const dataDirectory = options.dataDirectory ?? fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-postgres-'));
-  fs.mkdirSync(dataDirectory, { recursive: true });
-  if (user !== undefined) fs.chownSync(dataDirectory, user.uid, user.gid);
-  if (!fs.existsSync(path.join(dataDirectory, 'PG_VERSION')))
-    await initialise(bin, dataDirectory, password, user);
-  const port = options.port ?? (await freePort());
-  const settings = {
+  const cluster: Cluster = {
+    bin: postgresBinDirectory(major),
+    dataDirectory: options.dataDirectory ?? fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-postgres-')),
+    port: options.port ?? (await freePort()),
+    password: options.password ?? 'sandbox',
+    user: serverUser(),
+  };
+  fs.mkdirSync(cluster.dataDirectory, { recursive: true });
+  if (cluster.user !== undefined) fs.chownSync(cluster.dataDirectory, cluster.user.uid, cluster.user.gid);
+  if (!fs.existsSync(path.join(cluster.dataDirectory, 'PG_VERSION'))) await initialise(cluster);
+  const child = launch(cluster, options.settings);
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  await waitUntilReady(cluster, child);
+  return handle(cluster, major, { child, exited });
+}
+
+interface Cluster {
+  readonly bin: string;
+  readonly dataDirectory: string;
+  readonly port: number;
+  readonly password: string;
+  readonly user: ServerUser | undefined;
+}
+
+function launch(cluster: Cluster, settings: PostgresServerOptions['settings']): ChildProcess {
+  const all = {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
+    // The sandbox's clusters outlive no power cut, and tests make many of them.
     fsync: 'off',
     shared_buffers: '128MB',
-    max_connections: '100',
     max_wal_size: '2GB',
     log_min_messages: 'warning',
-    ...options.settings,
+    ...settings,
   };
-  const args = [
-    '-D',
-    dataDirectory,
-    '-p',
-    String(port),
-    ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`]),
-  ];
-  const logFile = fs.openSync(path.join(dataDirectory, 'server.log'), 'a');
-  const child = spawn(path.join(bin, 'postgres'), args, {
-    stdio: ['ignore', logFile, logFile],
-    cwd: dataDirectory,
-    env: cleanEnvironment(),
-    ...user,
-  });
-  fs.closeSync(logFile);
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  await waitUntilReady(bin, port, child, path.join(dataDirectory, 'server.log'));
+  const args = Object.entries(all).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
+  const log = fs.openSync(path.join(cluster.dataDirectory, 'server.log'), 'a');
+  const child = spawn(
+    path.join(cluster.bin, 'postgres'),
+    ['-D', cluster.dataDirectory, '-p', String(cluster.port), ...args],
+    { stdio: ['ignore', log, log], cwd: cluster.dataDirectory, env: cleanEnvironment(), ...cluster.user },
+  );
+  fs.closeSync(log);
+  return child;
+}
+
+interface ServerProcess {
+  readonly child: ChildProcess;
+  readonly exited: Promise<void>;
+}
+
+function handle(cluster: Cluster, major: PostgresMajor, { child, exited }: ServerProcess): PostgresServer {
+  const { port, password, dataDirectory } = cluster;
   const connection: PostgresConnection = {
     host: '127.0.0.1',
     port,
@@ -115,8 +131,8 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     password,
     tls: 'disable',
   };
-  const stop = async () => {
-    child.kill('SIGINT');
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await exited;
   };
   return {
@@ -127,20 +143,15 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     connectionTo: (dbname, as) => ({ ...connection, dbname, ...as }),
     url: (dbname = 'postgres') =>
       `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(dbname)}`,
-    stop,
+    stop: () => end('SIGINT'),
     kill: async () => {
       // Children first: a postmaster that dies alone leaves backends that finish their query.
       await run('pkill', ['-9', '-P', String(child.pid)]).catch(() => undefined);
-      child.kill('SIGKILL');
-      await exited;
+      await end('SIGKILL');
     },
     destroy: async () => {
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGQUIT');
-        await exited;
-      }
-      if (ownsDirectory || options.dataDirectory !== undefined)
-        fs.rmSync(dataDirectory, { recursive: true, force: true });
+      await end('SIGQUIT');
+      fs.rmSync(dataDirectory, { recursive: true, force: true });
     },
   };
 }
@@ -167,44 +178,25 @@ function serverUser(): ServerUser | undefined {
   return process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined;
 }
 
-async function initialise(
-  bin: string,
-  dataDirectory: string,
-  password: string,
-  user: ServerUser | undefined,
-): Promise<void> {
+async function initialise({ bin, dataDirectory, password, user }: Cluster): Promise<void> {
   const passwordFile = path.join(os.tmpdir(), `holdfast-pw-${process.pid}-${path.basename(dataDirectory)}`);
   fs.writeFileSync(passwordFile, password, { mode: 0o600 });
   if (user !== undefined) fs.chownSync(passwordFile, user.uid, user.gid);
+  const args = ['-D', dataDirectory, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`];
   try {
-    const args = [
-      '-D',
-      dataDirectory,
-      '-U',
-      'postgres',
-      '-A',
-      'scram-sha-256',
-      `--pwfile=${passwordFile}`,
-      '-E',
-      'UTF8',
-      '--locale=C',
-      '--no-sync',
-    ];
-    await run(path.join(bin, 'initdb'), args, { cwd: dataDirectory, env: cleanEnvironment(), ...user });
+    await run(path.join(bin, 'initdb'), [...args, '-E', 'UTF8', '--locale=C', '--no-sync'], {
+      cwd: dataDirectory,
+      env: cleanEnvironment(),
+      ...user,
+    });
   } finally {
     fs.rmSync(passwordFile, { force: true });
   }
 }
 
-async function waitUntilReady(
-  bin: string,
-  port: number,
-  child: ChildProcess,
-  logPath: string,
-): Promise<void> {
+async function waitUntilReady({ bin, port, dataDirectory }: Cluster, child: ChildProcess): Promise<void> {
   const deadline = Date.now() + 60_000;
-  while (Date.now() < deadline) {
-    if (child.exitCode !== null) break;
+  while (Date.now() < deadline && child.exitCode === null) {
     const ready = await run(path.join(bin, 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(port)]).then(
       () => true,
       () => false,
@@ -213,7 +205,12 @@ async function waitUntilReady(
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   child.kill('SIGKILL');
-  const log = fs.readFileSync(logPath, 'utf8').trim().split('\n').slice(-5).join('\n  ');
+  const log = fs
+    .readFileSync(path.join(dataDirectory, 'server.log'), 'utf8')
+    .trim()
+    .split('\n')
+    .slice(-5)
+    .join('\n  ');
   throw new HoldfastError('SANDBOX', `PostgreSQL did not start on port ${port}:\n  ${log}`);
 }
 
