@@ -1,0 +1,16 @@
+/**
+ * The one table of the catalogue, as both sides see it: the adapter that reads and writes it and the infrastructure that
+ * creates it. Key and index names are stored facts: renaming one means a new table.
+ */
+export const catalogTable = {
+  partitionKey: 'pk',
+  sortKey: 'sk',
+  /** Seconds since 1970; only on records that may be forgotten: claims, and skips of a Region that stood down. */
+  timeToLiveAttribute: 'expiresAt',
+  indexes: {
+    /** All records of one kind, sorted by time: `job`, `point`. */
+    byKind: { name: 'byKind', partitionKey: 'kindKey', sortKey: 'sort' },
+    /** The records of one kind and one source, sorted by time: `job#shop-db`, `point#shop-db`. */
+    bySource: { name: 'bySource', partitionKey: 'sourceKey', sortKey: 'sort' },
+  },
+} as const;
