@@ -1,0 +1,157 @@
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type net from 'node:net';
+import { Faults, type FaultRule } from './faults.ts';
+import { type RequestScope, readRequestScope } from './request-scope.ts';
+
+/**
+ * The only endpoint anyone in the sandbox is told. It knows Region and service of every call from its signature, counts
+ * and disturbs calls, and cuts off a whole Region. Bodies stream through; nothing is buffered.
+ */
+export interface Router {
+  readonly port: number;
+  readonly endpoint: string;
+  readonly faults: Faults;
+  /** Calls passed on or disturbed since the last reset, by `region/service/operation`. */
+  counts(): Readonly<Record<string, number>>;
+  resetCounts(): void;
+  /** Connections of that Region are reset, now and from now on, until `reviveRegion`. */
+  killRegion(region: string): void;
+  reviveRegion(region: string): void;
+  deadRegions(): readonly string[];
+  close(): Promise<void>;
+}
+
+export interface RouterOptions {
+  /** Where the emulator listens. */
+  readonly upstream: string;
+  /** @default a free one */
+  readonly port?: number;
+}
+
+export async function startRouter(options: RouterOptions): Promise<Router> {
+  const state = new RouterState(new URL(options.upstream));
+  const server = http.createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) =>
+    state.serve(request, response),
+  );
+  // An answer like 100-continue must come from here: the SDK waits for it before it sends an object's bytes.
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    response.writeContinue();
+    state.serve(request, response);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port ?? 0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as net.AddressInfo;
+  return {
+    port,
+    endpoint: `http://127.0.0.1:${port}`,
+    faults: state.faults,
+    counts: () => Object.fromEntries(state.counts),
+    resetCounts: () => state.counts.clear(),
+    killRegion: (region) => state.killRegion(region),
+    reviveRegion: (region) => void state.dead.delete(region),
+    deadRegions: () => [...state.dead],
+    close: async () => {
+      state.agent.destroy();
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+class RouterState {
+  readonly faults = new Faults();
+  readonly counts = new Map<string, number>();
+  readonly dead = new Set<string>();
+  readonly agent = new http.Agent({ keepAlive: true, maxSockets: 512 });
+  readonly #upstream: URL;
+  readonly #inFlight = new Map<net.Socket, RequestScope>();
+
+  constructor(upstream: URL) {
+    this.#upstream = upstream;
+  }
+
+  killRegion(region: string): void {
+    this.dead.add(region);
+    for (const [socket, scope] of this.#inFlight) if (scope.region === region) socket.resetAndDestroy();
+  }
+
+  serve(request: IncomingMessage, response: ServerResponse): void {
+    const scope = readRequestScope(request);
+    const key = `${scope.region}/${scope.service}/${scope.operation}`;
+    this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
+    if (this.dead.has(scope.region)) {
+      request.socket.resetAndDestroy();
+      return;
+    }
+    const fault = this.faults.take(scope);
+    switch (fault?.effect) {
+      case 'reset':
+        request.socket.resetAndDestroy();
+        return;
+      case 'throttle':
+      case 'error':
+      case 'deny':
+        refuse(request, response, fault);
+        return;
+      case 'delay':
+        setTimeout(() => this.#pass(request, response, scope), fault.delayMilliseconds ?? 1_000);
+        return;
+      default:
+        this.#pass(request, response, scope, fault?.effect === 'lostReply');
+    }
+  }
+
+  // oxlint-disable-next-line max-params -- request and response are one pair
+  #pass(request: IncomingMessage, response: ServerResponse, scope: RequestScope, loseReply = false): void {
+    const socket = request.socket;
+    this.#inFlight.set(socket, scope);
+    response.on('close', () => this.#inFlight.delete(socket));
+    const { expect: _answeredHere, ...headers } = request.headers;
+    const upstream = http.request(
+      {
+        host: this.#upstream.hostname,
+        port: this.#upstream.port,
+        method: request.method,
+        path: request.url,
+        headers,
+        agent: this.agent,
+      },
+      (answer) => {
+        if (loseReply) {
+          answer.resume();
+          answer.on('end', () => socket.resetAndDestroy());
+          return;
+        }
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+        answer.on('error', () => response.destroy());
+      },
+    );
+    upstream.on('error', () => socket.resetAndDestroy());
+    request.on('aborted', () => upstream.destroy());
+    request.pipe(upstream);
+  }
+}
+
+/** Error bodies in both dialects: the SDKs read the code from XML (S3, query) or from the JSON's `__type`. */
+function refuse(request: IncomingMessage, response: ServerResponse, fault: FaultRule): void {
+  const status = { throttle: 503, error: 500, deny: 403 }[fault.effect as 'throttle' | 'error' | 'deny'];
+  const code = { throttle: 'SlowDown', error: 'InternalError', deny: 'AccessDenied' }[
+    fault.effect as 'throttle' | 'error' | 'deny'
+  ];
+  const json = request.headers['x-amz-target'] !== undefined;
+  const body = json
+    ? JSON.stringify({
+        __type: fault.effect === 'throttle' ? 'ThrottlingException' : code,
+        message: 'fault injected by the sandbox',
+      })
+    : `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>fault injected by the sandbox</Message></Error>`;
+  request.resume();
+  response.writeHead(status, {
+    'content-type': json ? 'application/x-amz-json-1.0' : 'application/xml',
+    connection: 'close',
+  });
+  response.end(body);
+}
