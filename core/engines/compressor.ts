@@ -1,0 +1,77 @@
+import { accessSync, constants } from 'node:fs';
+import path from 'node:path';
+import { pipeline, type Readable } from 'node:stream';
+import zlib from 'node:zlib';
+
+/** Level 1: on two cores anything higher makes compression, not the database, the limit of a backup. */
+const level = 1;
+
+/** How child processes compress and decompress: the `zstd` program, or Node's own zstd where there is none; same format. */
+export interface Compressor {
+  readonly name: string;
+  /** Shell command: standard input → one zstd frame on standard output; may report `(N B => …)` on standard error. */
+  readonly compressCommand: string;
+  /** Program and arguments: zstd frames on standard input → bytes on standard output. */
+  readonly decompress: readonly [string, ...string[]];
+}
+
+/** Finds `zstd` on a search path. */
+export function findCompressor(searchPath: string): Compressor {
+  for (const directory of searchPath.split(path.delimiter).filter((entry) => path.isAbsolute(entry))) {
+    const program = path.join(directory, 'zstd');
+    if (isExecutable(program)) return zstdProgram(program);
+  }
+  return nodeCompressor();
+}
+
+function zstdProgram(program: string): Compressor {
+  return {
+    name: 'zstd',
+    // -vv makes it report the exact number of bytes that went in.
+    compressCommand: `${shellQuote(program)} -${level} -vv --no-progress -c`,
+    decompress: [program, '-dcq'],
+  };
+}
+
+/** Costs a Node start per item, but needs no program at all. */
+export function nodeCompressor(): Compressor {
+  const run = (transform: string, report: string) =>
+    `const z=require('node:zlib');let n=0;process.stdin.on('data',(d)=>{n+=d.length});` +
+    `require('node:stream').pipeline(process.stdin,${transform},process.stdout,(e)=>{if(e){console.error(e.message);process.exit(1)}${report}})`;
+  const compress = `z.createZstdCompress({params:{[z.constants.ZSTD_c_compressionLevel]:${level},[z.constants.ZSTD_c_checksumFlag]:1}})`;
+  return {
+    name: 'node',
+    compressCommand: `${shellQuote(process.execPath)} -e ${shellQuote(run(compress, 'console.error(`(${n} B => zst)`)'))}`,
+    decompress: [process.execPath, '-e', run('z.createZstdDecompress()', '')],
+  };
+}
+
+/** Compresses a small stream inside this process. */
+export function compressStream(source: Readable): Readable {
+  const compress = zlib.createZstdCompress({
+    params: {
+      [zlib.constants.ZSTD_c_compressionLevel]: level,
+      [zlib.constants.ZSTD_c_checksumFlag]: 1,
+    },
+  });
+  return pipeline(source, compress, () => undefined);
+}
+
+/** Decompresses a small stream inside this process. */
+export function decompressStream(source: Readable): Readable {
+  return pipeline(source, zlib.createZstdDecompress(), () => undefined);
+}
+
+/** Quotes one word for `/bin/sh`. */
+export function shellQuote(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

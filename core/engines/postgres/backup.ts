@@ -1,0 +1,188 @@
+import { Readable } from 'node:stream';
+import { HoldfastError } from '../../errors.ts';
+import type { ManifestItem } from '../../vault/manifest.ts';
+import type { ItemInput } from '../../vault/vault.ts';
+import { compressStream } from '../compressor.ts';
+import type { BackupContext, BackupOutcome } from '../engine.ts';
+import { FailFast } from '../fail-fast.ts';
+import { BackupProgress } from './backup-progress.ts';
+import { watchBackup } from './backup-watch.ts';
+import type { PostgresConnection } from './connection.ts';
+import type { CopyWorker } from './copy-worker.ts';
+import { countIndependently, listNotCovered, requireCoverage, requireSameCounts } from './coverage.ts';
+import { readGlobals } from './globals.ts';
+import { type OpenSource, openSource } from './open-source.ts';
+import { readFacts } from './backup-facts.ts';
+import type { Settings } from './options.ts';
+import type { Part } from './parts.ts';
+import { displayName } from './quote.ts';
+import { lockStatements } from './snapshot.ts';
+import { readSequences } from './sequences.ts';
+
+export const schemaItem = '@schema';
+export const globalsItem = '@globals';
+export const sequencesItem = '@sequences';
+
+/** Streams one consistent state of a database into `context.store`. */
+export async function backupPostgres(
+  context: BackupContext<PostgresConnection>,
+  settings: Settings,
+): Promise<BackupOutcome> {
+  const scope = new FailFast(
+    context.signal,
+    () => new HoldfastError('JOB_ABORTED', 'the backup was told to stop'),
+  );
+  let source: OpenSource | undefined;
+  try {
+    source = await openSource({ context, settings, signal: scope.signal });
+    return await new Backup(context, settings, { source, scope }).run();
+  } catch (error) {
+    scope.fail(error);
+    scope.throwIfFailed();
+    throw error;
+  } finally {
+    await source?.close();
+    scope.close();
+  }
+}
+
+class Backup {
+  readonly #context: BackupContext<PostgresConnection>;
+  readonly #settings: Settings;
+  readonly #source: OpenSource;
+  readonly #scope: FailFast;
+  readonly #progress: BackupProgress;
+  readonly #tableRows = new Map<number, number>();
+  readonly #sequences = new Set<string>();
+  #schemaStored = false;
+
+  constructor(
+    context: BackupContext<PostgresConnection>,
+    settings: Settings,
+    running: { readonly source: OpenSource; readonly scope: FailFast },
+  ) {
+    this.#context = context;
+    this.#settings = settings;
+    this.#source = running.source;
+    this.#scope = running.scope;
+    const { parts } = running.source;
+    this.#progress = new BackupProgress(
+      parts.length + 3,
+      parts.reduce((sum, part) => sum + part.estimatedBytes, 0),
+      context.onProgress,
+    );
+  }
+
+  async run(): Promise<BackupOutcome> {
+    const { snapshot, tables, counter, leader, server, workers } = this.#source;
+    const watching = new AbortController();
+    this.#scope.run(() => this.#watch(AbortSignal.any([this.#scope.signal, watching.signal])));
+    const copying = new FailFast(
+      this.#scope.signal,
+      () => new HoldfastError('JOB_ABORTED', 'the backup was told to stop'),
+    );
+    let counts: ReadonlyMap<number, number> = new Map();
+    copying.run(() => this.#storeSchema());
+    const queue = [...this.#source.parts];
+    for (const worker of workers) copying.run(() => this.#work(worker, queue));
+    copying.run(async () => {
+      counts = await countIndependently(counter, tables, this.#settings);
+    });
+    copying.run(async () => {
+      await this.#storeJson(globalsItem, 'globals', await readGlobals(leader, server.major));
+      await this.#storeSequences();
+    });
+    await copying.settle().catch((error: unknown) => this.#scope.fail(error));
+    const facts = this.#scope.signal.aborted ? undefined : await readFacts(this.#source);
+    watching.abort();
+    await this.#scope.settle();
+    if (facts === undefined)
+      throw new HoldfastError('INTERNAL', 'the backup ended without facts of its source');
+    const stored = { tableRows: this.#tableRows, sequences: this.#sequences, schema: this.#schemaStored };
+    const notCovered = [...listNotCovered(snapshot.relations, snapshot.onStandby), ...facts.notCovered];
+    requireCoverage(snapshot.relations, stored, notCovered);
+    const independentCounts = requireSameCounts(tables, counts, stored);
+    await Promise.all(workers.map((worker) => worker.end()));
+    this.#progress.finish();
+    return { ...facts.outcome, notCovered, independentCounts };
+  }
+
+  #watch(signal: AbortSignal): Promise<void> {
+    const { watcher, applicationName } = this.#source;
+    return watchBackup(watcher, {
+      applicationName,
+      settings: this.#settings,
+      context: this.#context,
+      signal,
+      onCopyProgress: (rows, bytes) => this.#progress.running(rows, bytes),
+    });
+  }
+
+  async #work(worker: CopyWorker, queue: Part[]): Promise<void> {
+    for (let part = queue.shift(); part !== undefined; part = queue.shift()) {
+      if (this.#scope.signal.aborted) return;
+      const { relation } = part;
+      const copy = worker.copy(
+        part.copySql,
+        relation === undefined || this.#source.lockedAhead ? [] : lockStatements([relation], true),
+      );
+      await this.#store({
+        name: part.name,
+        kind: part.kind,
+        compression: 'zst',
+        body: copy.body,
+        done: copy.done,
+        detail: part.detail,
+      });
+      const counts = await copy.done;
+      if (relation !== undefined)
+        this.#tableRows.set(relation.oid, (this.#tableRows.get(relation.oid) ?? 0) + (counts.rows ?? 0));
+      this.#progress.itemDone(part.name, part.kind === 'table' ? counts : { bytes: counts.bytes ?? 0 });
+    }
+  }
+
+  async #store(item: ItemInput): Promise<ManifestItem[]> {
+    this.#progress.itemStarted(item.name);
+    return this.#context.store(item);
+  }
+
+  async #storeSchema(): Promise<void> {
+    const { body, done } = this.#source.schemaDump;
+    await this.#store({
+      name: schemaItem,
+      kind: 'schema',
+      compression: 'zst',
+      body,
+      done,
+      detail: { clientEncoding: this.#source.server.clientEncoding },
+    });
+    this.#progress.itemDone(schemaItem, await done);
+    this.#schemaStored = true;
+  }
+
+  async #storeSequences(): Promise<void> {
+    const { leader, snapshot } = this.#source;
+    const excused = new Set(
+      listNotCovered(snapshot.relations, snapshot.onStandby).map((entry) => entry.name),
+    );
+    const sequences = snapshot.relations.filter(
+      (relation) => relation.kind === 'S' && !excused.has(displayName(relation)),
+    );
+    const states = await readSequences(leader, sequences);
+    await this.#storeJson(sequencesItem, 'sequences', states);
+    for (const state of states) this.#sequences.add(displayName(state));
+  }
+
+  async #storeJson(name: string, kind: string, value: unknown): Promise<void> {
+    const text = Buffer.from(JSON.stringify(value));
+    const counts = { bytes: text.length };
+    await this.#store({
+      name,
+      kind,
+      compression: 'zst',
+      body: compressStream(Readable.from([text])),
+      done: Promise.resolve(counts),
+    });
+    this.#progress.itemDone(name, counts);
+  }
+}

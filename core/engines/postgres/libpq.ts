@@ -1,0 +1,92 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import tls from 'node:tls';
+import { HoldfastError } from '../../errors.ts';
+import type { PostgresConnection } from './connection.ts';
+import { quoteConninfo } from './quote.ts';
+
+/** What PostgreSQL's own programs need to connect: the password only in a file of mode 600 that `dispose` deletes. */
+export interface LibpqAccess {
+  readonly env: Readonly<Record<string, string>>;
+  /** For `--dbname`: the database and keepalives, so that a dead peer is noticed; no secret. */
+  readonly conninfo: string;
+  /** A private directory that lives as long as the access. */
+  readonly directory: string;
+  dispose(): Promise<void>;
+}
+
+export interface LibpqOptions {
+  readonly searchPath: string;
+  /** Client encoding of the programs. @default UTF8 */
+  readonly encoding?: string;
+  readonly temporaryDirectory?: string;
+}
+
+export async function openLibpq(connection: PostgresConnection, options: LibpqOptions): Promise<LibpqAccess> {
+  const directory = await mkdtemp(path.join(options.temporaryDirectory ?? os.tmpdir(), 'holdfast-pg-'));
+  try {
+    const passwordFile = path.join(directory, 'pgpass');
+    await writeFile(passwordFile, passwordLine(connection.password), { mode: 0o600 });
+    return {
+      env: {
+        PATH: options.searchPath,
+        // libpq must not find certificates, passwords or services of the person who runs this.
+        HOME: directory,
+        LANG: 'C.UTF-8',
+        TZ: 'UTC',
+        PGHOST: connection.host,
+        PGPORT: String(connection.port),
+        PGUSER: connection.username,
+        PGPASSFILE: passwordFile,
+        PGSSLMODE: connection.tls,
+        PGSSLROOTCERT: await rootCertificates(connection, directory),
+        PGSSLCERT: path.join(directory, 'no-client-certificate'),
+        PGSSLKEY: path.join(directory, 'no-client-key'),
+        PGGSSENCMODE: 'disable',
+        PGAPPNAME: 'holdfast',
+        PGCONNECT_TIMEOUT: '30',
+        PGCLIENTENCODING: options.encoding ?? 'UTF8',
+      },
+      conninfo: `dbname=${quoteConninfo(connection.dbname)} keepalives_idle=30 keepalives_interval=10 keepalives_count=6`,
+      directory,
+      dispose: () => rm(directory, { recursive: true, force: true }),
+    };
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function passwordLine(password: string | undefined): string {
+  if (password === undefined || password === '') return '';
+  if (/[\n\0]|\r$/.test(password)) {
+    throw new HoldfastError(
+      'SOURCE_CREDENTIALS',
+      'the password holds a line break, which a password file cannot carry',
+      {
+        hint: 'give the backup user a password without line breaks',
+      },
+    );
+  }
+  return `*:*:*:*:${password.replaceAll('\\', '\\\\').replaceAll(':', '\\:')}\n`;
+}
+
+async function rootCertificates(connection: PostgresConnection, directory: string): Promise<string> {
+  if (connection.tls === 'disable' || connection.tls === 'require')
+    return path.join(directory, 'no-authorities');
+  if (connection.caFile !== undefined) {
+    if (!existsSync(connection.caFile)) {
+      throw new HoldfastError(
+        'SOURCE_TLS',
+        `the file of trusted authorities ${connection.caFile} does not exist`,
+      );
+    }
+    return connection.caFile;
+  }
+  // `sslrootcert=system` needs libpq 16: write out what Node trusts, so that all programs and the driver agree.
+  const file = path.join(directory, 'authorities.pem');
+  await writeFile(file, tls.getCACertificates('default').join('\n'), { mode: 0o600 });
+  return file;
+}

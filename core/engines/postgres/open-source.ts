@@ -1,0 +1,173 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HoldfastError, isHoldfastError } from '../../errors.ts';
+import type { BackupContext } from '../engine.ts';
+import type { PostgresConnection } from './connection.ts';
+import { CopyWorker } from './copy-worker.ts';
+import { isCopied, type Relation } from './inventory.ts';
+import { largeObjectParts } from './large-objects.ts';
+import { type LibpqAccess, openLibpq } from './libpq.ts';
+import type { Settings } from './options.ts';
+import { biggestFirst, type Part, tableParts } from './parts.ts';
+import { displayName } from './quote.ts';
+import { type SchemaDump, startSchemaDump } from './schema.ts';
+import { Session } from './session.ts';
+import { lockStatements, type Snapshot, takeSnapshot } from './snapshot.ts';
+import { findTools, type Tools } from './tools.ts';
+import { readServer, type ServerFacts } from './server.ts';
+
+/** Everything that reads one snapshot, opened and holding its locks: nothing a schema change does from here on can make it miss rows. */
+export interface OpenSource {
+  readonly server: ServerFacts;
+  readonly tools: Tools;
+  readonly snapshot: Snapshot;
+  readonly leader: Session;
+  /** Sees the same snapshot, on a connection of its own. */
+  readonly counter: Session;
+  /** Sees the present, in no transaction. */
+  readonly watcher: Session;
+  readonly workers: readonly CopyWorker[];
+  /** True when the workers hold locks on all tables; otherwise each copy locks its own. */
+  readonly lockedAhead: boolean;
+  readonly schemaDump: SchemaDump;
+  readonly tables: readonly Relation[];
+  readonly parts: readonly Part[];
+  readonly applicationName: string;
+  close(): Promise<void>;
+}
+
+export interface OpenSourceOptions {
+  readonly context: BackupContext<PostgresConnection>;
+  readonly settings: Settings;
+  readonly signal: AbortSignal;
+}
+
+const attempts = 8;
+
+/** Opens the source, again from the start when tables changed while it did. @throws SOURCE_CHANGED, SOURCE_* , TOOL_MISSING */
+export async function openSource(options: OpenSourceOptions): Promise<OpenSource> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await tryOpen(options);
+    } catch (error) {
+      if (!isHoldfastError(error, 'SOURCE_CHANGED') || attempt === attempts || options.signal.aborted)
+        throw error;
+      options.context.log.info('tables changed while the snapshot was taken, trying again', {
+        attempt,
+        reason: error.message,
+      });
+      await sleep(50 * 2 ** attempt, undefined, { signal: options.signal }).catch(() => undefined);
+    }
+  }
+}
+
+async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promise<OpenSource> {
+  const cleanups: (() => Promise<unknown>)[] = [];
+  const inner = new AbortController();
+  const bothSignals = AbortSignal.any([signal, inner.signal]);
+  const applicationName = `holdfast-${randomBytes(6).toString('hex')}`;
+  const close = async () => {
+    inner.abort();
+    for (const cleanup of cleanups.toReversed()) await cleanup();
+  };
+  const openSession = async () => {
+    const session = await Session.connect(context.connection, {
+      signal: bothSignals,
+      answerSeconds: settings.idleSeconds,
+      applicationName,
+    });
+    cleanups.push(() => session.close());
+    return session;
+  };
+  try {
+    const leader = await openSession();
+    const server = await readServer(leader);
+    const tools = await findTools(server.major, ['pg_dump', 'psql'], settings);
+    const libpq = await openLibpq(context.connection, {
+      searchPath: settings.searchPath,
+      encoding: server.clientEncoding,
+    });
+    cleanups.push(() => libpq.dispose());
+    const snapshot = await takeSnapshot(leader, settings);
+    const limits = {
+      connections: context.connections,
+      partBytes: settings.partBytes,
+      blockBytes: server.blockBytes,
+    };
+    const tables = snapshot.relations.filter((relation) => isCopied(relation, snapshot.onStandby));
+    requireReadableRows(tables);
+    const parts = [...(await largeObjectParts(leader, limits)), ...tableParts(tables, limits)];
+    const lockedAhead = snapshot.locked.length * (context.connections + 2) <= server.lockSlots / 2;
+    const [watcher, counter] = [await openSession(), await openSession()];
+    await counter.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+    await counter.query(`SET TRANSACTION SNAPSHOT '${snapshot.id}'`);
+    const access: LibpqAccess = { ...libpq, env: { ...libpq.env, PGAPPNAME: applicationName } };
+    const shared = {
+      env: access.env,
+      conninfo: access.conninfo,
+      snapshotId: snapshot.id,
+      signal: bothSignals,
+    };
+    const starting = Array.from({ length: Math.max(1, Math.min(context.connections, parts.length)) }, () =>
+      CopyWorker.start({
+        ...shared,
+        psql: tools.path('psql'),
+        compressor: tools.compressor,
+        lockSql: lockedAhead ? lockStatements(snapshot.locked, true) : [],
+        idleSeconds: settings.idleSeconds,
+      }),
+    );
+    const dumping = startSchemaDump({
+      ...shared,
+      pgDump: tools.path('pg_dump'),
+      lockWaitSeconds: Math.min(10, settings.lockWaitSeconds),
+    });
+    const [schemaDump, ...workers] = await allOrFirstFailure([dumping, ...starting] as const, inner);
+    await settings.onStep('ready');
+    return {
+      server,
+      tools,
+      snapshot,
+      leader,
+      counter,
+      watcher,
+      workers,
+      lockedAhead,
+      schemaDump,
+      tables,
+      parts: biggestFirst(parts),
+      applicationName,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** On a failure the others are told to stop and waited for, so that nothing of a failed attempt is left. */
+async function allOrFirstFailure(
+  started: readonly [Promise<SchemaDump>, ...Promise<CopyWorker>[]],
+  inner: AbortController,
+): Promise<[SchemaDump, ...CopyWorker[]]> {
+  try {
+    return (await Promise.all(started)) as [SchemaDump, ...CopyWorker[]];
+  } catch (error) {
+    inner.abort();
+    await Promise.allSettled(started);
+    throw error;
+  }
+}
+
+function requireReadableRows(tables: readonly Relation[]): void {
+  const hidden = tables.filter((table) => table.hiddenByRowSecurity);
+  if (hidden.length === 0) return;
+  throw new HoldfastError(
+    'SOURCE_PRIVILEGES',
+    `row security hides rows of ${hidden.map(displayName).slice(0, 5).join(', ')} from the backup user`,
+    {
+      hint: 'ALTER ROLE the backup user BYPASSRLS (on RDS the master user may do this)',
+      detail: { tables: hidden.map(displayName) },
+    },
+  );
+}

@@ -1,0 +1,103 @@
+import { type ErrorCode, HoldfastError, isHoldfastError } from '../../errors.ts';
+
+const bySqlState: Readonly<Record<string, ErrorCode>> = {
+  '28000': 'SOURCE_CREDENTIALS',
+  '28P01': 'SOURCE_CREDENTIALS',
+  '3D000': 'SOURCE_UNREACHABLE',
+  '42501': 'SOURCE_PRIVILEGES',
+  '53100': 'DISK_FULL',
+  '53300': 'SOURCE_UNREACHABLE',
+  '57P01': 'SOURCE_UNREACHABLE',
+  '57P02': 'SOURCE_UNREACHABLE',
+  '57P03': 'SOURCE_UNREACHABLE',
+  '57P05': 'SOURCE_UNREACHABLE',
+  '42P01': 'SOURCE_CHANGED',
+  '3F000': 'SOURCE_CHANGED',
+  '55P03': 'SOURCE_CHANGED',
+  '40P01': 'SOURCE_CHANGED',
+};
+
+const hints: Partial<Record<ErrorCode, string>> = {
+  SOURCE_CREDENTIALS:
+    'are user name and password in the secret those of the server, and does pg_hba.conf let this host in?',
+  SOURCE_PRIVILEGES:
+    'grant pg_read_all_data to the backup user, and BYPASSRLS where tables have row security',
+  SOURCE_UNREACHABLE: 'is the server running, and do host, port and security groups let this place reach it?',
+  SOURCE_TLS:
+    'does the server offer TLS, and does its certificate chain to the given authorities and name its host?',
+};
+
+interface PgLikeError {
+  readonly message: string;
+  readonly code?: string;
+}
+
+/** Gives an error of the driver its stable code; errors that nobody can name pass unchanged. */
+export function translatePgError(error: unknown, doing: string): unknown {
+  if (isHoldfastError(error) || !(error instanceof Error)) return error;
+  const { message, code } = error as PgLikeError;
+  const named = codeOf(code, message);
+  if (named === undefined) {
+    return code === undefined
+      ? error
+      : new HoldfastError('TOOL_FAILED', `${doing}: ${message}`, {
+          cause: error,
+          detail: { sqlState: code },
+        });
+  }
+  return new HoldfastError(named, `${doing}: ${message}`, {
+    cause: error,
+    hint: hints[named],
+    detail: { sqlState: code },
+  });
+}
+
+/** The same for what a client program said on standard error; `undefined` when it is none of the known troubles. */
+export function errorFromLines(lines: readonly string[], doing: string): HoldfastError | undefined {
+  for (const line of lines) {
+    const state = /(?:ERROR|FATAL|PANIC):\s+([0-9A-Z]{5}): /.exec(line)?.[1];
+    const named = codeOf(state, line);
+    if (named === undefined) continue;
+    return new HoldfastError(named, `${doing}: ${line}`, {
+      hint: hints[named],
+      detail: { lastLines: lines.map(redact) },
+    });
+  }
+  return undefined;
+}
+
+function codeOf(code: string | undefined, message: string): ErrorCode | undefined {
+  if (code !== undefined && bySqlState[code] !== undefined) return bySqlState[code];
+  if (
+    /password authentication failed|no password supplied|no pg_hba\.conf entry|password must be a string/i.test(
+      message,
+    )
+  ) {
+    return 'SOURCE_CREDENTIALS';
+  }
+  if (
+    /does not support SSL|certificate (?:verify|has|is|chain)|self-signed certificate|SSL error|server certificate|root certificate|does not match certificate|unable to (?:get|verify)/i.test(
+      message,
+    ) ||
+    /^(ERR_TLS|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO)/.test(code ?? '')
+  ) {
+    return 'SOURCE_TLS';
+  }
+  if (/no space left on device/i.test(message)) return 'DISK_FULL';
+  if (/^(ECONN|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EPIPE|EAI_)/.test(code ?? ''))
+    return 'SOURCE_UNREACHABLE';
+  if (unreachable.test(message)) return 'SOURCE_UNREACHABLE';
+  if (/permission denied|row-level security/i.test(message)) return 'SOURCE_PRIVILEGES';
+  if (/canceling statement due to lock timeout/i.test(message)) return 'SOURCE_CHANGED';
+  return undefined;
+}
+
+const unreachable =
+  /connection terminated|connection refused|could not connect|server closed the connection|connection to server .* failed|no connection to the server|timeout expired|could not translate host name|SSL SYSCALL|could not receive data/i;
+
+/** Takes out what must not reach a log: passwords in the text of commands that a tool quotes. */
+export function redact(line: string): string {
+  return line
+    .replaceAll(/(password\s*=?\s*)('(?:[^']|'')*'|\S+)/gi, '$1***')
+    .replaceAll(/(Command was: (?:CREATE|ALTER) (?:USER MAPPING|SUBSCRIPTION|SERVER)).*/gi, '$1 …');
+}

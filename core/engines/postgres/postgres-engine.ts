@@ -1,0 +1,24 @@
+import type { Engine } from '../engine.ts';
+import { backupPostgres } from './backup.ts';
+import type { PostgresConnection } from './connection.ts';
+import { type PostgresEngineOptions, withDefaults } from './options.ts';
+import { restorePostgres } from './restore.ts';
+
+/** The logical PostgreSQL engine: servers 14 to 18, managed ones included; clients of each major as child processes. */
+export function createPostgresEngine(options: PostgresEngineOptions = {}): Engine<PostgresConnection> {
+  const settings = withDefaults(options);
+  return {
+    name: 'postgres',
+    probe: () => {
+      throw new Error('todo');
+    },
+    backup: (context) => backupPostgres(context, settings),
+    restore: (context) => restorePostgres(context, settings),
+    check: () => {
+      throw new Error('todo');
+    },
+  };
+}
+
+/** The engine with its defaults. */
+export const postgresEngine: Engine<PostgresConnection> = createPostgresEngine();

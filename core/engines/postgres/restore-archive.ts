@@ -1,0 +1,129 @@
+import { createWriteStream } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { HoldfastError } from '../../errors.ts';
+import { startChild, toolFailed } from '../child-process.ts';
+import { decompressStream } from '../compressor.ts';
+import { redact } from './pg-errors.ts';
+import { parseTableOfContents, type TocEntry } from './restore-toc.ts';
+
+export interface ArchiveOptions {
+  readonly pgRestore: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly conninfo: string;
+  /** Private directory for the archive of definitions; it holds no rows. */
+  readonly directory: string;
+  readonly signal: AbortSignal;
+}
+
+export interface RunOptions {
+  readonly entries: readonly TocEntry[];
+  readonly jobs: number;
+  /** Makes an error of pg_restore a warning; any other fails the restore. */
+  readonly isTolerable: (error: string) => boolean;
+  readonly extraArgs?: readonly string[];
+}
+
+/** The archive of definitions as a local file, with its table of contents. */
+export class SchemaArchive {
+  readonly preData: readonly TocEntry[];
+  readonly postData: readonly TocEntry[];
+  readonly #file: string;
+  readonly #options: ArchiveOptions;
+
+  private constructor(
+    file: string,
+    options: ArchiveOptions,
+    entries: { readonly preData: TocEntry[]; readonly postData: TocEntry[] },
+  ) {
+    this.#file = file;
+    this.#options = options;
+    this.preData = entries.preData;
+    this.postData = entries.postData;
+  }
+
+  /** pg_restore needs a file that it can seek in: the definitions, a few megabytes even for thousands of tables. */
+  static async open(compressed: Readable, options: ArchiveOptions): Promise<SchemaArchive> {
+    const file = path.join(options.directory, 'schema.dump');
+    await pipeline(decompressStream(compressed), createWriteStream(file, { mode: 0o600 }), {
+      signal: options.signal,
+    });
+    const all = parseTableOfContents(await listEntries(file, ['--verbose'], options));
+    const inSection = async (section: string) => {
+      const ids = new Set(
+        parseTableOfContents(await listEntries(file, [`--section=${section}`], options)).map(
+          (entry) => entry.id,
+        ),
+      );
+      return all.filter((entry) => ids.has(entry.id));
+    };
+    return new SchemaArchive(file, options, {
+      preData: await inSection('pre-data'),
+      postData: await inSection('post-data'),
+    });
+  }
+
+  /** Restores the given entries; returns tolerated errors as warnings. @throws TOOL_FAILED, DISK_FULL */
+  async run(name: string, options: RunOptions): Promise<string[]> {
+    if (options.entries.length === 0) return [];
+    const list = path.join(this.#options.directory, `${name}.list`);
+    await writeFile(list, options.entries.map((entry) => entry.line).join('\n') + '\n', { mode: 0o600 });
+    const errors = new ErrorLog();
+    const args = [
+      '--no-password',
+      `--jobs=${options.jobs}`,
+      '-L',
+      list,
+      '-d',
+      this.#options.conninfo,
+      ...(options.extraArgs ?? []),
+      this.#file,
+    ];
+    const child = startChild(this.#options.pgRestore, args, {
+      env: this.#options.env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      signal: this.#options.signal,
+      onErrorLine: (line) => errors.add(line),
+    });
+    const end = await child.ended;
+    if (this.#options.signal.aborted) throw new HoldfastError('JOB_ABORTED', 'the restore was told to stop');
+    const fatal = errors.entries.find((error) => !options.isTolerable(error));
+    if (end.code !== 0 && (fatal !== undefined || !errors.ignoredByTool)) {
+      const said = fatal === undefined ? child.errorTail().map(redact) : [fatal];
+      throw toolFailed('pg_restore', end, said);
+    }
+    return errors.entries;
+  }
+}
+
+/** Gathers what pg_restore reports: one text per error, led by the entry that it is about. */
+class ErrorLog {
+  readonly entries: string[] = [];
+  ignoredByTool = false;
+  #entry = '';
+
+  add(line: string): void {
+    if (line.includes('errors ignored on restore')) this.ignoredByTool = true;
+    const entry = /from TOC entry \d+; \d+ \d+ (.*)$/.exec(line)?.[1];
+    if (entry !== undefined) this.#entry = entry;
+    const message = /^pg_restore: (?:\[archiver[^\]]*\] )?error: (.*)$/.exec(line)?.[1];
+    if (message !== undefined && this.entries.length < 1000)
+      this.entries.push(redact(this.#entry === '' ? message : `${this.#entry}: ${message}`));
+  }
+}
+
+async function listEntries(file: string, args: readonly string[], options: ArchiveOptions): Promise<string> {
+  const child = startChild(options.pgRestore, ['--list', ...args, file], {
+    env: options.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    signal: options.signal,
+  });
+  const chunks: Buffer[] = [];
+  for await (const chunk of child.process.stdout as Readable) chunks.push(chunk as Buffer);
+  const end = await child.ended;
+  if (options.signal.aborted) throw new HoldfastError('JOB_ABORTED', 'the restore was told to stop');
+  if (end.code !== 0) throw toolFailed('pg_restore', end, child.errorTail().map(redact));
+  return Buffer.concat(chunks).toString('utf8');
+}

@@ -1,0 +1,152 @@
+import { isHoldfastError } from '../../errors.ts';
+import type { Globals } from './globals.ts';
+import { quoteIdent, quoteLiteral } from './quote.ts';
+import type { Session } from './session.ts';
+
+/** Roles that managed services make themselves and let nobody else make. */
+const managedRole = /^(rds|cloudsql|azure|alloydb)/;
+
+/**
+ * Creates roles that are missing and gives new ones their memberships and settings. A role that exists is not touched,
+ * and no role gets a password: backups hold none. Returns what a person has to do.
+ */
+export async function createMissingRoles(session: Session, globals: Globals): Promise<string[]> {
+  const warnings: string[] = [];
+  const existing = new Set(
+    (await session.query<{ name: string }>('select rolname as name from pg_catalog.pg_roles')).map(
+      (row) => row.name,
+    ),
+  );
+  const { superuser, major } = await session.one<{ superuser: boolean; major: number }>(
+    `select current_setting('is_superuser') = 'on' as superuser, current_setting('server_version_num')::int / 10000 as major`,
+  );
+  const created = new Set<string>();
+  for (const role of globals.roles) {
+    if (existing.has(role.name) || managedRole.test(role.name)) continue;
+    const error = await attempt(session, createRoleSql(role, superuser));
+    if (error !== undefined) {
+      warnings.push(`role ${role.name} could not be created: ${error}`);
+      continue;
+    }
+    created.add(role.name);
+    if (role.login)
+      warnings.push(`role ${role.name} was created without a password: set one before it can log in`);
+    if (!superuser) {
+      if (role.superuser || role.replication || role.bypassRls)
+        warnings.push(
+          `role ${role.name} lacks SUPERUSER, REPLICATION or BYPASSRLS, which only a superuser can give`,
+        );
+      await attempt(session, `GRANT ${quoteIdent(role.name)} TO CURRENT_USER`);
+    }
+    if (role.comment !== null)
+      await attempt(session, `COMMENT ON ROLE ${quoteIdent(role.name)} IS ${quoteLiteral(role.comment)}`);
+  }
+  for (const membership of globals.memberships) {
+    if (!created.has(membership.member) && !created.has(membership.role)) continue;
+    const error = await attempt(session, grantRoleSql(membership, major));
+    if (error !== undefined)
+      warnings.push(`${membership.member} could not be made a member of ${membership.role}: ${error}`);
+  }
+  for (const setting of globals.settings) {
+    if (setting.role === null || setting.inDatabase || !created.has(setting.role)) continue;
+    const error = await attempt(session, `ALTER ROLE ${quoteIdent(setting.role)} SET ${settingSql(setting)}`);
+    if (error !== undefined) warnings.push(`setting ${setting.name} of role ${setting.role}: ${error}`);
+  }
+  return warnings;
+}
+
+/** Settings, comment and grants of the database; last, because a setting may well be default_transaction_read_only. */
+export async function restoreDatabaseProperties(session: Session, globals: Globals): Promise<string[]> {
+  const warnings: string[] = [];
+  const { name } = await session.one<{ name: string }>('select current_database() as name');
+  const database = quoteIdent(name);
+  const statements: string[] = [];
+  if (globals.database.comment !== null)
+    statements.push(`COMMENT ON DATABASE ${database} IS ${quoteLiteral(globals.database.comment)}`);
+  if (globals.database.connectionLimit >= 0)
+    statements.push(`ALTER DATABASE ${database} CONNECTION LIMIT ${globals.database.connectionLimit}`);
+  if (globals.database.grants !== null) {
+    statements.push(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
+    for (const grant of globals.database.grants) {
+      statements.push(
+        `GRANT ${grant.privilege} ON DATABASE ${database} TO ${grant.grantee === null ? 'PUBLIC' : quoteIdent(grant.grantee)}${grant.grantable ? ' WITH GRANT OPTION' : ''}`,
+      );
+    }
+  }
+  for (const setting of globals.settings.filter((entry) => entry.inDatabase)) {
+    const whom =
+      setting.role === null
+        ? `DATABASE ${database}`
+        : `ROLE ${quoteIdent(setting.role)} IN DATABASE ${database}`;
+    statements.push(`ALTER ${whom} SET ${settingSql(setting)}`);
+  }
+  for (const statement of statements) {
+    const error = await attempt(session, statement);
+    if (error !== undefined) warnings.push(`${statement}: ${error}`);
+  }
+  return warnings;
+}
+
+async function attempt(session: Session, sql: string): Promise<string | undefined> {
+  try {
+    await session.query(sql);
+    return undefined;
+  } catch (error) {
+    // Answers of the server are for the operator's list; a server that is gone ends the restore.
+    if (
+      isHoldfastError(error) &&
+      error.detail?.['sqlState'] !== undefined &&
+      error.code !== 'SOURCE_UNREACHABLE'
+    )
+      return error.message;
+    throw error;
+  }
+}
+
+function createRoleSql(role: Globals['roles'][number], asSuperuser: boolean): string {
+  const flags: [boolean, string][] = [
+    [role.inherit, 'INHERIT'],
+    [role.createRole, 'CREATEROLE'],
+    [role.createDb, 'CREATEDB'],
+    [role.login, 'LOGIN'],
+  ];
+  if (asSuperuser)
+    flags.push(
+      [role.superuser, 'SUPERUSER'],
+      [role.replication, 'REPLICATION'],
+      [role.bypassRls, 'BYPASSRLS'],
+    );
+  const options = flags.map(([on, word]) => (on ? word : `NO${word}`));
+  options.push(`CONNECTION LIMIT ${role.connectionLimit}`);
+  if (role.validUntil !== null) options.push(`VALID UNTIL ${quoteLiteral(role.validUntil)}`);
+  return `CREATE ROLE ${quoteIdent(role.name)} WITH ${options.join(' ')}`;
+}
+
+function grantRoleSql(membership: Globals['memberships'][number], major: number): string {
+  const grant = `GRANT ${quoteIdent(membership.role)} TO ${quoteIdent(membership.member)}`;
+  if (major < 16) return membership.admin ? `${grant} WITH ADMIN OPTION` : grant;
+  const options = [`ADMIN ${membership.admin}`];
+  if (membership.inherit !== null) options.push(`INHERIT ${membership.inherit}`);
+  if (membership.set !== null) options.push(`SET ${membership.set}`);
+  return `${grant} WITH ${options.join(', ')}`;
+}
+
+/** These settings are stored as a list of quoted identifiers; all others are one literal. */
+const listSettings = new Set([
+  'local_preload_libraries',
+  'search_path',
+  'session_preload_libraries',
+  'shared_preload_libraries',
+  'temp_tablespaces',
+  'unix_socket_directories',
+]);
+
+function settingSql(setting: { readonly name: string; readonly value: string }): string {
+  const name = setting.name.split('.').map(quoteIdent).join('.');
+  if (!listSettings.has(setting.name.toLowerCase())) return `${name} TO ${quoteLiteral(setting.value)}`;
+  const entries = setting.value.match(/"(?:[^"]|"")*"|[^",\s]+/g) ?? [];
+  const values = entries.map((entry) =>
+    quoteLiteral(entry.startsWith('"') ? entry.slice(1, -1).replaceAll('""', '"') : entry),
+  );
+  return `${name} TO ${values.length === 0 ? "''" : values.join(', ')}`;
+}

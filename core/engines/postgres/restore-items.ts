@@ -1,0 +1,130 @@
+import * as z from 'zod';
+import { HoldfastError } from '../../errors.ts';
+import type { Manifest, ManifestItem } from '../../vault/manifest.ts';
+import { displayName, type QualifiedName, quoteIdent, quoteName } from './quote.ts';
+
+const nameSchema = z.strictObject({ schema: z.string(), name: z.string() });
+
+const tableDetailSchema = z.strictObject({
+  schema: z.string(),
+  table: z.string(),
+  columns: z.array(z.string()),
+  part: z.number().optional(),
+  parts: z.number().optional(),
+  partitionOf: z.array(nameSchema).optional(),
+  loadInto: nameSchema.optional(),
+  extension: z.string().optional(),
+});
+
+const pagesDetailSchema = z.strictObject({
+  from: z.number(),
+  to: z.number(),
+  pageBytes: z.number().int().positive(),
+});
+
+/** One item that holds rows of a table. */
+export interface TableItem {
+  readonly item: ManifestItem;
+  readonly table: QualifiedName;
+  readonly detail: z.infer<typeof tableDetailSchema>;
+  readonly storedBytes: number;
+}
+
+/** The manifest's items by what they are. */
+export interface RestoreItems {
+  readonly tables: readonly TableItem[];
+  readonly largeObjects: readonly { readonly item: ManifestItem; readonly pageBytes: number }[];
+  readonly largeObjectList: ManifestItem | undefined;
+}
+
+/** @throws MANIFEST_INVALID for an item that this version cannot restore: better none than a part of the data */
+export function readItems(manifest: Manifest): RestoreItems {
+  const tables: TableItem[] = [];
+  const largeObjects: { item: ManifestItem; pageBytes: number }[] = [];
+  let largeObjectList: ManifestItem | undefined;
+  const sizes = new Map<string, number>();
+  for (const item of manifest.items) sizes.set(item.name, (sizes.get(item.name) ?? 0) + item.storedBytes);
+  for (const item of manifest.items) {
+    if ((item.segment ?? 1) !== 1) continue;
+    switch (item.kind) {
+      case 'table': {
+        const detail = parseDetail(tableDetailSchema, item);
+        tables.push({
+          item,
+          detail,
+          table: { schema: detail.schema, name: detail.table },
+          storedBytes: sizes.get(item.name) ?? 0,
+        });
+        break;
+      }
+      case 'large-objects':
+        largeObjects.push({ item, pageBytes: parseDetail(pagesDetailSchema, item).pageBytes });
+        break;
+      case 'large-object-list':
+        largeObjectList = item;
+        break;
+      case 'schema':
+      case 'globals':
+      case 'sequences':
+        break;
+      default:
+        throw new HoldfastError(
+          'MANIFEST_INVALID',
+          `item ${item.name} is of kind ${item.kind}, which this version cannot restore`,
+        );
+    }
+  }
+  return { tables: tables.toSorted((a, b) => b.storedBytes - a.storedBytes), largeObjects, largeObjectList };
+}
+
+function parseDetail<T>(schema: z.ZodType<T>, item: ManifestItem): T {
+  const parsed = schema.safeParse(item.detail);
+  if (parsed.success) return parsed.data;
+  throw new HoldfastError(
+    'MANIFEST_INVALID',
+    `item ${item.name} lacks what its restore needs: ${z.prettifyError(parsed.error)}`,
+  );
+}
+
+/** The statements that take a table's rows in. */
+export function copyTableStatements(entry: TableItem): string[] {
+  const { detail, table } = entry;
+  const target = detail.loadInto ?? table;
+  const columns = detail.columns.length === 0 ? '' : ` (${detail.columns.map(quoteIdent).join(', ')})`;
+  const whole = detail.parts === undefined && detail.extension === undefined && detail.loadInto === undefined;
+  // Emptied in the same transaction, a table takes frozen rows: no vacuum has to write them all again later.
+  if (whole)
+    return [
+      'BEGIN',
+      `TRUNCATE ONLY ${quoteName(target)}`,
+      `COPY ${quoteName(target)}${columns} FROM STDIN WITH (FREEZE)`,
+      'COMMIT',
+    ];
+  return ['BEGIN', `COPY ${quoteName(target)}${columns} FROM STDIN`, 'COMMIT'];
+}
+
+/** Finds the tables that a person asked for, with the partitions of partitioned ones. @throws ITEM_NOT_FOUND naming all that are missing */
+export function selectTables(tables: readonly TableItem[], only: readonly string[]): TableItem[] {
+  const chosen = new Set<TableItem>();
+  const missing: string[] = [];
+  for (const wanted of only) {
+    const found = tables.filter((entry) =>
+      [entry.table, ...(entry.detail.partitionOf ?? [])].some((name) => isCalled(name, wanted)),
+    );
+    if (found.length === 0) missing.push(wanted);
+    for (const entry of found) chosen.add(entry);
+  }
+  if (missing.length > 0) {
+    throw new HoldfastError('ITEM_NOT_FOUND', `the recovery point has no table ${missing.join(', ')}`, {
+      hint: `tables are named schema.table; it holds ${tables
+        .slice(0, 5)
+        .map((entry) => displayName(entry.table))
+        .join(', ')}${tables.length > 5 ? ', …' : ''}`,
+    });
+  }
+  return tables.filter((entry) => chosen.has(entry));
+}
+
+function isCalled(name: QualifiedName, wanted: string): boolean {
+  return displayName(name) === wanted || `${name.schema}.${name.name}` === wanted;
+}

@@ -1,0 +1,54 @@
+/** Statements that put large objects back; each works without superuser. The COPY among them takes the item's rows. */
+
+const listTable = `CREATE TEMPORARY TABLE holdfast_list (id oid, owner text, grants text, comment text)`;
+const copyList = `COPY pg_temp.holdfast_list FROM STDIN`;
+
+/** Commits as it goes: a million objects in one transaction would need as many locks. */
+function forEachObject(body: string): string {
+  return `DO $holdfast$
+    DECLARE entry record; done integer := 0;
+    BEGIN
+      FOR entry IN SELECT * FROM pg_temp.holdfast_list ORDER BY id LOOP
+        ${body}
+        done := done + 1;
+        IF done % 1000 = 0 THEN COMMIT; END IF;
+      END LOOP;
+    END $holdfast$`;
+}
+
+/** Makes the objects, empty, under their numbers. */
+export const createObjects: readonly string[] = [
+  listTable,
+  copyList,
+  forEachObject('PERFORM pg_catalog.lo_create(entry.id);'),
+];
+
+/** Owners, grants and comments; after the pages, so that a foreign owner does not keep them out. */
+export const describeObjects: readonly string[] = [
+  listTable,
+  copyList,
+  forEachObject(`
+        IF entry.owner <> CURRENT_USER THEN EXECUTE format('ALTER LARGE OBJECT %s OWNER TO %I', entry.id, entry.owner); END IF;
+        IF entry.comment IS NOT NULL THEN EXECUTE format('COMMENT ON LARGE OBJECT %s IS %L', entry.id, entry.comment); END IF;
+        IF entry.grants IS NOT NULL THEN
+          DECLARE g record;
+          BEGIN
+            EXECUTE format('REVOKE ALL ON LARGE OBJECT %s FROM PUBLIC, %I', entry.id, entry.owner);
+            FOR g IN SELECT * FROM json_to_recordset(entry.grants::json) AS x(grantee text, privilege text, grantable boolean) LOOP
+              EXECUTE format('GRANT %s ON LARGE OBJECT %s TO ', g.privilege, entry.id) || coalesce(format('%I', g.grantee), 'PUBLIC')
+                || CASE WHEN g.grantable THEN ' WITH GRANT OPTION' ELSE '' END;
+            END LOOP;
+          END;
+        END IF;`),
+];
+
+/** Pages go in through a trigger that writes them and stores no row, so nothing is written twice. */
+export function writePages(pageBytes: number): readonly string[] {
+  return [
+    `CREATE TEMPORARY TABLE holdfast_pages (id oid, page integer, data bytea)`,
+    `CREATE FUNCTION pg_temp.holdfast_write() RETURNS trigger LANGUAGE plpgsql AS $holdfast$
+      BEGIN PERFORM pg_catalog.lo_put(NEW.id, NEW.page::bigint * ${pageBytes}, NEW.data); RETURN NULL; END $holdfast$`,
+    `CREATE TRIGGER holdfast_write BEFORE INSERT ON pg_temp.holdfast_pages FOR EACH ROW EXECUTE FUNCTION pg_temp.holdfast_write()`,
+    `COPY pg_temp.holdfast_pages FROM STDIN`,
+  ];
+}
