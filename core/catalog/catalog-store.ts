@@ -1,4 +1,5 @@
-import type { Job, JobProgress, JobResult } from './job.ts';
+import { assertNever } from '../errors.ts';
+import type { FailedJob, Job, JobFailure, JobProgress, JobResult, RunningJob, SkippedJob } from './job.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
 
 /**
@@ -12,39 +13,87 @@ export interface CatalogStore {
   setControl(control: Control, expectedEpoch: number | undefined): Promise<void>;
 
   /**
-   * Claims a run by (source, kind, scheduledFor) and takes the source's lease in one transaction. The same claim again by
-   * the same owner returns the same job (Step Functions retries). @throws JOB_ALREADY_RUNNING with the running job in `detail`
+   * Claims a run by (source, kind, scheduledFor) and takes the lease (see {@link leaseName}) in one transaction. The same
+   * claim again by the same owner returns the same job (Step Functions retries).
+   * @throws JOB_ALREADY_RUNNING with a {@link ClaimConflict} in `detail`; STALE_EPOCH when `epoch` is not the control item's
    */
-  claim(input: ClaimInput): Promise<Extract<Job, { state: 'running' }>>;
+  claim(input: ClaimInput): Promise<RunningJob>;
+  /**
+   * A task takes up the job: counts the attempt, records the recovery point it will write and extends the lease.
+   * @throws LEASE_LOST when the job has ended or the lease is no longer ours; JOB_NOT_FOUND
+   */
+  beginAttempt(
+    jobId: string,
+    attempt: { readonly leaseUntil: Date; readonly recoveryPointId?: string },
+  ): Promise<RunningJob>;
   /** Extends the lease and records progress. @throws LEASE_LOST when it is no longer ours */
   renew(jobId: string, leaseUntil: Date, progress?: JobProgress): Promise<void>;
+  /** Frees the source while the job goes on (waiting for its copy needs nothing of the source). Harmless when the lease is another's. */
+  releaseLease(jobId: string): Promise<void>;
   complete(jobId: string, result: JobResult, at: Date): Promise<Job>;
   /** Idempotent: a job that has ended keeps how it ended. */
-  fail(
-    jobId: string,
-    error: { code: string; message: string; hint?: string },
-    at: Date,
-    result?: JobResult,
-  ): Promise<Job>;
-  /** A skip is a recorded job, never silence. */
-  skip(job: Extract<Job, { state: 'skipped' }>): Promise<void>;
+  fail(jobId: string, failure: JobFailure, at: Date): Promise<Job>;
+  /** A skip is a recorded job, never silence. Recorded once per id. */
+  skip(job: SkippedJob): Promise<void>;
+  /** A run that failed before it could be claimed. Recorded once per id. */
+  recordFailure(job: FailedJob): Promise<void>;
   getJob(id: string): Promise<Job | undefined>;
-  /** Newest first. */
+  /** Newest first. @default limit 100 */
   listJobs(query?: { readonly source?: string; readonly limit?: number }): Promise<Job[]>;
-  /** Who holds the lease of a source now, expired or not. */
-  leaseOf(
-    source: string,
-  ): Promise<{ readonly jobId: string; readonly owner: string; readonly until: string } | undefined>;
+  /** Who holds a lease now, expired or not. @default of the source's backups */
+  leaseOf(source: string, of?: LeaseScope): Promise<Lease | undefined>;
 
-  /** Creates or moves a recovery point forward (stored → storedPeerDown ⇄ stored → protected; arriving → …). @throws ILLEGAL_TRANSITION */
-  putRecoveryPoint(point: RecoveryPoint): Promise<void>;
+  /**
+   * Creates or moves a recovery point forward (stored → storedPeerDown ⇄ stored → protected; arriving → …). `recomputed`:
+   * the state was read from the objects themselves (a rebuild) and may go back. @throws ILLEGAL_TRANSITION
+   */
+  putRecoveryPoint(point: RecoveryPoint, options?: { readonly recomputed?: boolean }): Promise<void>;
   getRecoveryPoint(source: string, id: string): Promise<RecoveryPoint | undefined>;
-  /** Newest first. */
+  /** Newest first; `before` is the id to go on from. @default limit 100 */
   listRecoveryPoints(query?: {
     readonly source?: string;
     readonly limit?: number;
     readonly before?: string;
   }): Promise<RecoveryPoint[]>;
+}
+
+/** What a lease is about beside the source. */
+export interface LeaseScope {
+  readonly kind: Job['kind'];
+  readonly region: string;
+  readonly target?: string;
+}
+
+export interface Lease {
+  readonly jobId: string;
+  readonly owner: string;
+  readonly until: string;
+}
+
+/** `detail` of JOB_ALREADY_RUNNING: who stands in the way, so that the caller can find out whether it still lives. */
+export interface ClaimConflict {
+  /** `claim`: this very run was claimed before; `lease`: another run holds the source or target. */
+  readonly by: 'claim' | 'lease';
+  readonly jobId: string;
+  readonly owner: string;
+  readonly until?: string;
+}
+
+/**
+ * One backup per source wherever it runs; restores exclude each other by target, restore tests by source, both per Region.
+ * So a backup that takes long never stands in the way of the restore that somebody needs now.
+ */
+export function leaseName(scope: LeaseScope): string {
+  switch (scope.kind) {
+    case 'backup':
+      return 'backup';
+    case 'restore':
+      return `restore#${scope.region}#${scope.target ?? ''}`;
+    case 'restore-test':
+      return `restore-test#${scope.region}`;
+    default:
+      return assertNever(scope.kind);
+  }
 }
 
 export interface Control {
@@ -64,6 +113,6 @@ export interface ClaimInput {
   readonly leaseUntil: Date;
   readonly recoveryPointId?: string;
   readonly target?: string;
-  /** Take over a lease that has not expired, because its owner is known to run no longer. */
+  /** Take over a claim or lease of this owner although it has not expired, because the owner is known to run no longer. */
   readonly takeOverFrom?: string;
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { HoldfastError } from '../errors.ts';
 import { recoveryPointIdSchema, sourceIdSchema } from '../vault/manifest.ts';
 
 export const jobKindSchema = z.enum(['backup', 'restore', 'restore-test']);
@@ -29,6 +30,8 @@ export const jobResultSchema = z.strictObject({
   /** Only for restore tests. */
   verdict: z.enum(['PASSED', 'FAILED', 'NOT_TESTABLE_HERE']).optional(),
   warnings: z.array(z.string()).optional(),
+  /** Only for backups: whether the other Region held a complete, locked copy when the job ended. */
+  copy: z.enum(['protected', 'storedPeerDown']).optional(),
 });
 
 const shared = {
@@ -56,6 +59,8 @@ export const jobSchema = z.discriminatedUnion('state', [
     /** The lease: when it passes without being renewed the source is free again. */
     leaseUntil: z.iso.datetime(),
     progress: progressSchema.optional(),
+    /** Tasks that began work for this job: above 1 after one was killed and another took its place. */
+    attempts: z.number().int().positive().optional(),
   }),
   z.strictObject({
     ...shared,
@@ -87,3 +92,45 @@ export type JobResult = z.infer<typeof jobResultSchema>;
 export type Job = z.infer<typeof jobSchema>;
 export type JobState = Job['state'];
 export type RunningJob = Extract<Job, { state: 'running' }>;
+export type SkippedJob = Extract<Job, { state: 'skipped' }>;
+export type FailedJob = Extract<Job, { state: 'failed' }>;
+
+/** What is recorded of a failure. */
+export interface JobError {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** How a job failed, with what it had found out until then (a restore test's verdict and checks). */
+export interface JobFailure {
+  readonly error: JobError;
+  readonly result?: JobResult;
+}
+
+/** A running job that ended well. A completed one stays as it is, so that a repeated call changes nothing. @throws ILLEGAL_TRANSITION */
+export function completedJob(job: Job, result: JobResult, at: Date): Job {
+  if (job.state === 'completed') return job;
+  if (job.state !== 'running') throw illegal(job, 'completed');
+  return { ...withoutLease(job), state: 'completed', finishedAt: at.toISOString(), result };
+}
+
+/** A job that failed. One that has ended keeps how it ended, whoever reports a failure afterwards. */
+export function failedJob(job: Job, failure: JobFailure, at: Date): Job {
+  if (job.state !== 'running' && job.state !== 'pending') return job;
+  const { error, result } = failure;
+  const rest = job.state === 'pending' ? { ...job } : withoutLease(job);
+  return { ...rest, state: 'failed', finishedAt: at.toISOString(), error, ...(result && { result }) };
+}
+
+export function illegal(job: Job, to: JobState): HoldfastError {
+  return new HoldfastError('ILLEGAL_TRANSITION', `job ${job.id} is ${job.state} and cannot become ${to}`, {
+    hint: 'did the job run into its lease, or did somebody stop it? holdfast jobs shows how it ended',
+    detail: { jobId: job.id, state: job.state, to },
+  });
+}
+
+function withoutLease(job: RunningJob) {
+  const { leaseUntil: _lease, progress: _progress, attempts: _attempts, ...rest } = job;
+  return rest;
+}

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { HoldfastError } from '../errors.ts';
 import { backupTypeSchema, recoveryPointIdSchema, sourceIdSchema } from '../vault/manifest.ts';
 
 const shared = {
@@ -42,3 +43,29 @@ export const recoveryPointSchema = z.discriminatedUnion('state', [
 
 export type RecoveryPoint = z.infer<typeof recoveryPointSchema>;
 export type RecoveryPointState = RecoveryPoint['state'];
+
+/** `protected` is never taken back by an order: only a look at the objects themselves (a rebuild) may say so. */
+const nextStates: Readonly<Record<RecoveryPointState, readonly RecoveryPointState[]>> = {
+  arriving: ['arriving', 'stored', 'storedPeerDown', 'protected'],
+  stored: ['stored', 'storedPeerDown', 'protected'],
+  storedPeerDown: ['storedPeerDown', 'stored', 'protected'],
+  protected: ['protected'],
+};
+
+/** The record to keep when `next` is written over `current`; the last restore test survives. @throws ILLEGAL_TRANSITION */
+export function mergeRecoveryPoint(
+  current: RecoveryPoint | undefined,
+  next: RecoveryPoint,
+  recomputed = false,
+): RecoveryPoint {
+  if (current === undefined) return next;
+  if (!recomputed && !nextStates[current.state].includes(next.state)) {
+    throw new HoldfastError(
+      'ILLEGAL_TRANSITION',
+      `recovery point ${next.id} of ${next.source} is ${current.state} and cannot become ${next.state}`,
+      { detail: { recoveryPointId: next.id, state: current.state, to: next.state } },
+    );
+  }
+  const restoreTest = next.restoreTest ?? current.restoreTest;
+  return restoreTest === undefined ? next : { ...next, restoreTest };
+}
