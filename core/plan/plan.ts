@@ -50,6 +50,8 @@ export interface SourcePlan {
     /** Longest gap between two runs, from the expression. */
     readonly intervalSeconds: number;
   };
+  /** How long a backup takes, as declared; what is assumed when missing is `assumedRunTimeSeconds`. */
+  readonly runTimeSeconds?: number;
   readonly onDdl: 'yield' | 'hold';
   readonly connections: number;
   readonly retention: { readonly daily?: number; readonly weekly?: number; readonly monthly?: number };
