@@ -78,6 +78,9 @@ export const errorCatalogue = {
   JOB_NOT_FOUND: notFound('no such job'),
   JOB_ALREADY_RUNNING: refused('another job holds the lease of this source'),
   JOB_ABORTED: failed('the job was told to stop'),
+  TASK_KILLED: transient(
+    'the task of a job ended without saying why: killed, out of memory, or never started',
+  ),
   ILLEGAL_TRANSITION: failed('a record was asked to change into a state it cannot reach from where it is'),
   CONDITION_FAILED: transient('another writer changed the record first'),
   STALE_EPOCH: refused('the order carries an epoch that is no longer current'),
@@ -140,6 +143,11 @@ export function isHoldfastError(error: unknown, code?: ErrorCode): error is Hold
 /** The code to record for any thrown value: its own, or INTERNAL for what nobody named. */
 export function errorCodeOf(error: unknown): ErrorCode {
   return error instanceof HoldfastError ? error.code : 'INTERNAL';
+}
+
+/** The code behind an error's name, `undefined` for names that are not ours. */
+export function errorCodeByName(name: string): ErrorCode | undefined {
+  return (Object.keys(errorCatalogue) as ErrorCode[]).find((code) => errorName(code) === name);
 }
 
 /** For the end of a switch over a union: fails to compile when a member was forgotten. */

@@ -101,16 +101,16 @@ export function describeCatalogStore(name: string, make: () => Promise<CatalogSt
       it('takes over from an owner known to be dead, and from nobody else', async () => {
         await store.claim(claimOf({ jobId: 'job-1' }));
         const next = claimOf({ jobId: 'job-2', owner: 'execution-2', scheduledFor: seconds(30) });
-        await expect(store.claim({ ...next, takeOverFrom: 'execution-9' })).rejects.toMatchObject({
+        await expect(store.claim({ ...next, takeOverFrom: ['execution-9'] })).rejects.toMatchObject({
           code: 'JOB_ALREADY_RUNNING',
         });
-        expect(await store.claim({ ...next, takeOverFrom: 'execution-1' })).toMatchObject({ id: 'job-2' });
+        expect(await store.claim({ ...next, takeOverFrom: ['execution-1'] })).toMatchObject({ id: 'job-2' });
         expect(await store.leaseOf('shop-db')).toMatchObject({ jobId: 'job-2', owner: 'execution-2' });
       });
 
       it('takes over the very same run from a dead owner', async () => {
         await store.claim(claimOf({ jobId: 'job-1' }));
-        const again = claimOf({ jobId: 'job-2', owner: 'execution-2', takeOverFrom: 'execution-1' });
+        const again = claimOf({ jobId: 'job-2', owner: 'execution-2', takeOverFrom: ['execution-1'] });
         expect(await store.claim(again)).toMatchObject({ id: 'job-2', owner: 'execution-2' });
       });
 
@@ -219,7 +219,7 @@ export function describeCatalogStore(name: string, make: () => Promise<CatalogSt
       it('leaves the lease of the next job alone when it fails late', async () => {
         await store.claim(claimOf({ jobId: 'job-1' }));
         const next = claimOf({ jobId: 'job-2', owner: 'execution-2', scheduledFor: seconds(30) });
-        await store.claim({ ...next, takeOverFrom: 'execution-1' });
+        await store.claim({ ...next, takeOverFrom: ['execution-1'] });
         await store.fail('job-1', { error: { code: 'LEASE_LOST', message: 'x' } }, seconds(40));
         expect(await store.leaseOf('shop-db')).toMatchObject({ jobId: 'job-2' });
       });

@@ -57,21 +57,21 @@ class DynamoCatalogStore implements CatalogStore {
 
   async claim(input: ClaimInput): Promise<RunningJob> {
     const job = items.claimedJob(input);
-    const dead = input.takeOverFrom;
+    const dead = Object.fromEntries((input.takeOverFrom ?? []).map((owner, n) => [`:dead${n}`, owner]));
+    const names = Object.keys(dead).join(', ');
     const free =
-      dead === undefined ? 'attribute_not_exists(pk)' : 'attribute_not_exists(pk) OR #r.#owner = :dead';
-    const values = dead === undefined ? {} : { ':dead': dead };
+      names === '' ? 'attribute_not_exists(pk)' : `attribute_not_exists(pk) OR #r.#owner IN (${names})`;
     const writes: Write[] = [
       {
         check: items.controlKey,
         condition: { expression: '#r.epoch = :epoch', values: { ':epoch': input.epoch } },
       },
-      { put: items.claimItem(input), condition: { expression: free, values } },
+      { put: items.claimItem(input), condition: { expression: free, values: dead } },
       {
         put: items.leaseItem(input),
         condition: {
           expression: `${free} OR #r.#until < :now`,
-          values: { ...values, ':now': input.now.toISOString() },
+          values: { ...dead, ':now': input.now.toISOString() },
         },
       },
       { put: items.jobItem(job, 1, input.now), condition: { expression: 'attribute_not_exists(pk)' } },

@@ -33,7 +33,7 @@ class MemoryCatalogStore implements CatalogStore {
   async claim(input: ClaimInput): Promise<RunningJob> {
     const claimKey = `${input.source}#${input.kind}#${input.scheduledFor.toISOString()}`;
     const claim = this.#claims.get(claimKey);
-    if (claim !== undefined && claim.owner !== input.takeOverFrom) {
+    if (claim !== undefined && !input.takeOverFrom?.includes(claim.owner)) {
       const job = this.#jobs.get(claim.jobId);
       if (claim.owner === input.owner && job?.state === 'running') return structuredClone(job);
       throw alreadyRunning(input, { by: 'claim', ...claim });
@@ -42,7 +42,9 @@ class MemoryCatalogStore implements CatalogStore {
     const leaseKey = keyOfLease(input.source, input);
     const lease = this.#leases.get(leaseKey);
     const leaseFree =
-      lease === undefined || lease.owner === input.takeOverFrom || lease.until < input.now.toISOString();
+      lease === undefined ||
+      input.takeOverFrom?.includes(lease.owner) ||
+      lease.until < input.now.toISOString();
     if (!leaseFree) throw alreadyRunning(input, { by: 'lease', ...lease });
     const job = claimedJob(input);
     const { jobId, owner } = input;

@@ -113,6 +113,6 @@ export interface ClaimInput {
   readonly leaseUntil: Date;
   readonly recoveryPointId?: string;
   readonly target?: string;
-  /** Take over a claim or lease of this owner although it has not expired, because the owner is known to run no longer. */
-  readonly takeOverFrom?: string;
+  /** Take over claims and leases of these owners although they have not expired, because they are known to run no longer. */
+  readonly takeOverFrom?: readonly string[];
 }

@@ -1,0 +1,120 @@
+import { HoldfastError } from '../errors.ts';
+import { deploymentNames, postgresMajors } from '../plan/names.ts';
+import type { Plan, SourcePlan, TargetPlan } from '../plan/plan.ts';
+import type { ClaimReply, ClaimRequest } from './messages.ts';
+import type { TaskJobEnvironment } from './settings.ts';
+
+/** ECS refuses overrides above 8,192 characters; the rest of them (names, structure) stays below 1,000. */
+const maxEnvironmentCharacters = 7_000;
+
+/** A recovery point to be made, or one that was found. */
+export interface ResolvedPoint {
+  readonly id: string;
+  /** Of the server that was backed up, e.g. `18.6`; missing for a point still to be made. */
+  readonly engineVersion?: string;
+}
+
+export interface OrderInput {
+  readonly plan: Plan;
+  readonly source: SourcePlan;
+  readonly target: TargetPlan | undefined;
+  readonly point: ResolvedPoint;
+  readonly request: ClaimRequest;
+  readonly now: Date;
+  readonly jobId: string;
+}
+
+/** What the task is told: which definition to run and the job's own environment. References only, never a secret's value. */
+export function orderFor(input: OrderInput): Extract<ClaimReply, { outcome: 'claimed' }> {
+  const variables = Object.entries(jobEnvironment(input)).filter(([, value]) => value !== undefined);
+  const environment = variables.map(([Name, Value]) => ({ Name, Value: String(Value) }));
+  const characters = environment.reduce((sum, { Name, Value }) => sum + Name.length + Value.length, 0);
+  if (characters > maxEnvironmentCharacters) {
+    throw new HoldfastError(
+      'NOT_SUPPORTED_YET',
+      `the order for ${input.source.id} takes ${characters} characters, a task takes ${maxEnvironmentCharacters}`,
+      { hint: 'put long checks into views of the database and select from them, or name fewer tables' },
+    );
+  }
+  return {
+    outcome: 'claimed',
+    jobId: input.jobId,
+    recoveryPointId: input.point.id,
+    taskDefinition: deploymentNames(input.plan).taskFamily(family(input)),
+    environment,
+  };
+}
+
+function jobEnvironment(input: OrderInput): TaskJobEnvironment {
+  const { source, target, point, request, plan } = input;
+  const shared: TaskJobEnvironment = {
+    HOLDFAST_JOB_ID: input.jobId,
+    HOLDFAST_JOB_KIND: request.kind,
+    HOLDFAST_SOURCE: source.id,
+    HOLDFAST_RECOVERY_POINT_ID: point.id,
+    HOLDFAST_CONNECTIONS: String(source.connections),
+  };
+  switch (request.kind) {
+    case 'backup':
+      return {
+        ...shared,
+        HOLDFAST_SECRET: source.connection.secret,
+        HOLDFAST_TLS: source.connection.tls,
+        HOLDFAST_ON_DDL: source.onDdl,
+        HOLDFAST_LOCK_UNTIL: plan.vault.lock === 'none' ? undefined : lockUntil(input),
+      };
+    case 'restore':
+      return {
+        ...shared,
+        HOLDFAST_SECRET: target?.connection.secret,
+        HOLDFAST_TLS: target?.connection.tls,
+        HOLDFAST_TARGET: target?.id,
+        HOLDFAST_TABLES: request.tables?.length ? JSON.stringify(request.tables) : undefined,
+      };
+    default:
+      return {
+        ...shared,
+        HOLDFAST_CHECKS: source.checks.length > 0 ? JSON.stringify(source.checks) : undefined,
+      };
+  }
+}
+
+function lockUntil({ now, plan }: OrderInput): string {
+  return new Date(now.getTime() + plan.vault.retentionDays * 86_400_000).toISOString();
+}
+
+function family({ request, point }: OrderInput) {
+  if (request.kind === 'backup') return 'postgres-backup';
+  if (request.kind === 'restore') return 'postgres-restore';
+  const major = Number.parseInt(point.engineVersion ?? '', 10);
+  if (!postgresMajors.some((known) => known === major)) {
+    throw new HoldfastError(
+      'NOT_TESTABLE_HERE',
+      `recovery point ${point.id} is of PostgreSQL ${point.engineVersion}; scratch servers exist for ${postgresMajors.join(', ')}`,
+      { hint: 'restore it into a server of that version by hand: holdfast restore' },
+    );
+  }
+  return `postgres-restore-test-${major}` as const;
+}
+
+/** The target of a restore. @throws TARGET_NOT_FOUND when the plan has none of that name, or has it in another Region */
+export function targetOf(plan: Plan, request: ClaimRequest, region: string): TargetPlan | undefined {
+  if (request.kind !== 'restore') return undefined;
+  const target = plan.targets.find((candidate) => candidate.id === request.target);
+  if (target === undefined) {
+    const known = plan.targets.map((candidate) => candidate.id).join(', ') || 'none';
+    throw new HoldfastError('TARGET_NOT_FOUND', `the plan has no target ${request.target}; it has ${known}`, {
+      hint: 'add it below targets: in the plan and deploy',
+    });
+  }
+  if (target.region !== region) {
+    throw new HoldfastError(
+      'TARGET_NOT_FOUND',
+      `target ${target.id} is in ${target.region}, this is ${region}`,
+      {
+        hint: `start the restore in ${target.region}`,
+      },
+    );
+  }
+  return target;
+}

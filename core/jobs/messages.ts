@@ -1,0 +1,110 @@
+import * as z from 'zod';
+import { jobKindSchema } from '../catalog/job.ts';
+import { recoveryPointIdSchema, sourceIdSchema } from '../vault/manifest.ts';
+import type { MetricValue } from './metrics.ts';
+
+/**
+ * What state machines send to the Lambdas and get back. `statemachines/*.asl.json` are the other side: a field that is
+ * renamed here must be renamed there.
+ */
+const executionFields = {
+  kind: jobKindSchema,
+  executionArn: z.string().min(1),
+  executionStartedAt: z.iso.datetime({ offset: true }),
+};
+
+export const claimRequestSchema = z.strictObject({
+  ...executionFields,
+  source: sourceIdSchema,
+  /** From the schedule; a person's run is known by the execution's start. */
+  scheduledFor: z.iso.datetime({ offset: true }).optional(),
+  recoveryPoint: z.union([recoveryPointIdSchema, z.literal('latest')]).optional(),
+  target: z.string().min(1).optional(),
+  tables: z.array(z.string().min(1)).optional(),
+});
+
+/** As ECS wants a container's environment. */
+export const environmentEntrySchema = z.strictObject({ Name: z.string(), Value: z.string() });
+
+export const claimReplySchema = z.discriminatedUnion('outcome', [
+  z.strictObject({
+    outcome: z.literal('claimed'),
+    jobId: z.string(),
+    recoveryPointId: recoveryPointIdSchema,
+    taskDefinition: z.string(),
+    environment: z.array(environmentEntrySchema),
+  }),
+  z.strictObject({
+    outcome: z.literal('skipped'),
+    jobId: z.string(),
+    reason: z.string(),
+    runningJobId: z.string().optional(),
+  }),
+]);
+
+export const checkCopyRequestSchema = z.strictObject({ jobId: z.string().min(1) });
+
+export const checkCopyReplySchema = z.strictObject({
+  state: z.enum(['stored', 'storedPeerDown', 'protected']),
+  /** Objects of the point that the other Region does not hold whole and locked. */
+  missing: z.number().int().nonnegative(),
+  /** The time allowed for the copy is over. */
+  late: z.boolean(),
+  /** Earlier points of the source that were found protected by the way. */
+  caughtUp: z.array(recoveryPointIdSchema),
+});
+
+export const finishRequestSchema = z.strictObject({ jobId: z.string().min(1) });
+
+export const finishReplySchema = z.strictObject({
+  jobId: z.string(),
+  source: sourceIdSchema,
+  recoveryPointId: recoveryPointIdSchema.optional(),
+  items: z.number(),
+  rows: z.number(),
+  storedBytes: z.number().optional(),
+  seconds: z.number(),
+  copy: z.enum(['protected', 'storedPeerDown']).optional(),
+  verdict: z.enum(['PASSED', 'FAILED', 'NOT_TESTABLE_HERE']).optional(),
+});
+
+export const failRequestSchema = z.strictObject({
+  ...executionFields,
+  jobId: z.string().optional(),
+  /** As the person typed it: it may be the very thing that was wrong. */
+  source: z.unknown().optional(),
+  target: z.unknown().optional(),
+  error: z.string(),
+  cause: z.string().optional(),
+});
+
+/** Names the error as docs/errors.md does; ends up in the execution's own failure. */
+export const failReplySchema = z.strictObject({
+  jobId: z.string().optional(),
+  error: z.string(),
+  cause: z.string(),
+});
+
+export const deadManReplySchema = z.strictObject({
+  sources: z.array(
+    z.strictObject({
+      source: sourceIdSchema,
+      recoveryPointId: recoveryPointIdSchema.optional(),
+      ageHours: z.number().optional(),
+    }),
+  ),
+});
+
+export type ClaimRequest = z.output<typeof claimRequestSchema>;
+export type ClaimReply = z.output<typeof claimReplySchema>;
+export type CheckCopyReply = z.output<typeof checkCopyReplySchema>;
+export type FinishReply = z.output<typeof finishReplySchema>;
+export type FailRequest = z.output<typeof failRequestSchema>;
+export type FailReply = z.output<typeof failReplySchema>;
+export type DeadManReply = z.output<typeof deadManReplySchema>;
+
+/** What an operation answers, and what it measured by the way. */
+export interface Reported<Reply> {
+  readonly reply: Reply;
+  readonly metrics: readonly MetricValue[];
+}
