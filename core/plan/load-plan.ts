@@ -89,13 +89,19 @@ export async function readPlanText(file: string): Promise<string> {
       hint: 'name it with --plan, or start from examples/minimal.yaml',
     });
   }
+  // UTF-16 without a mark is valid UTF-8 as long as all is ASCII, with a NUL beside every letter.
+  const text = bytes.includes(0) ? undefined : utf8(bytes);
+  if (text === undefined) {
+    throw new HoldfastError('PLAN_INVALID', `${file} is not UTF-8 text`, { hint: 'save it as UTF-8' });
+  }
+  return text;
+}
+
+function utf8(bytes: Buffer): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new HoldfastError('PLAN_INVALID', `${file} is not UTF-8 text`, {
-      cause: error,
-      hint: 'save it as UTF-8',
-    });
+  } catch {
+    return undefined;
   }
 }
 
