@@ -1,0 +1,112 @@
+import pLimit from 'p-limit';
+import type { ListedRecoveryPoint, Vault } from '../vault/vault.ts';
+import type { CatalogStore } from './catalog-store.ts';
+import { compareCopy, type CopyStores } from './compare-copy.ts';
+import { type PointState, recordOf } from './point-record.ts';
+import type { RecoveryPoint, RecoveryPointState } from './recovery-point.ts';
+
+export interface RebuildDependencies {
+  readonly vault: Pick<Vault, 'listSources' | 'list'>;
+  readonly catalog: Pick<CatalogStore, 'getRecoveryPoint' | 'putRecoveryPoint' | 'listRecoveryPoints'>;
+  /** Both vaults' objects, to tell protected from stored; without them the other Region counts as gone. */
+  readonly stores?: CopyStores;
+  /** The Region whose vault is read; for points whose manifest names none. */
+  readonly region: string;
+  readonly now: () => Date;
+}
+
+/** What a rebuild would write; nothing is changed yet. */
+export interface RebuildPlan {
+  readonly entries: readonly RebuildEntry[];
+  /** Points that the catalogue lists and this vault does not hold: lost, or not replicated yet. They are reported, not removed. */
+  readonly notInVault: readonly { readonly source: string; readonly id: string }[];
+}
+
+export interface RebuildEntry {
+  readonly action: 'create' | 'change' | 'keep';
+  readonly point: RecoveryPoint;
+  /** State in the catalogue until now. */
+  readonly from?: RecoveryPointState;
+}
+
+/** Reads the vault, one source after the other, and works out each point's record and state from its objects. */
+export async function planRebuild(
+  deps: RebuildDependencies,
+  options: { readonly source?: string } = {},
+): Promise<RebuildPlan> {
+  const sources = options.source === undefined ? await deps.vault.listSources() : [options.source];
+  const entries: RebuildEntry[] = [];
+  const limit = pLimit(4);
+  for (const source of sources) {
+    const listed = await deps.vault.list(source);
+    entries.push(...(await Promise.all(listed.map((point) => limit(() => entryFor(deps, point))))));
+  }
+  return { entries, notInVault: await findNotInVault(deps, entries, options.source) };
+}
+
+/** Writes the plan. Idempotent, point by point: interrupted at any line it leaves a catalogue that is right as far as it goes. */
+export async function executeRebuild(
+  deps: Pick<RebuildDependencies, 'catalog'>,
+  plan: RebuildPlan,
+): Promise<{ readonly created: number; readonly changed: number; readonly kept: number }> {
+  const limit = pLimit(8);
+  const due = plan.entries.filter(({ action }) => action !== 'keep');
+  await Promise.all(
+    due.map(({ point }) => limit(() => deps.catalog.putRecoveryPoint(point, { recomputed: true }))),
+  );
+  const count = (action: RebuildEntry['action']) =>
+    plan.entries.filter((entry) => entry.action === action).length;
+  return { created: count('create'), changed: count('change'), kept: count('keep') };
+}
+
+async function entryFor(deps: RebuildDependencies, listed: ListedRecoveryPoint): Promise<RebuildEntry> {
+  const { manifest } = listed;
+  const known = await deps.catalog.getRecoveryPoint(manifest.source, manifest.id);
+  const point = recordOf(manifest, deps.region, await stateOf(deps, listed, known));
+  if (known === undefined) return { action: 'create', point };
+  const same = known.state === point.state && known.manifestSha256 === point.manifestSha256;
+  return { action: same ? 'keep' : 'change', point: same ? known : point, from: known.state };
+}
+
+async function stateOf(
+  deps: RebuildDependencies,
+  listed: ListedRecoveryPoint,
+  known: RecoveryPoint | undefined,
+): Promise<PointState> {
+  if (listed.state === 'arriving') return { state: 'arriving', missing: Math.max(1, listed.missing.length) };
+  const comparison =
+    deps.stores === undefined
+      ? { answer: 'unreachable' as const }
+      : await compareCopy(deps.stores, listed.manifest);
+  const now = deps.now().toISOString();
+  const protectedAt = known?.state === 'protected' ? known.protectedAt : now;
+  switch (comparison.answer) {
+    case 'complete':
+      return { state: 'protected', protectedAt };
+    case 'incomplete':
+      return { state: 'stored' };
+    default:
+      // Silence of the other Region takes back nothing that was seen there before.
+      if (known?.state === 'protected') return { state: 'protected', protectedAt };
+      return { state: 'storedPeerDown', since: known?.state === 'storedPeerDown' ? known.since : now };
+  }
+}
+
+async function findNotInVault(
+  deps: RebuildDependencies,
+  entries: readonly RebuildEntry[],
+  source: string | undefined,
+): Promise<RebuildPlan['notInVault']> {
+  const held = new Set(entries.map(({ point }) => `${point.source}#${point.id}`));
+  const missing: { source: string; id: string }[] = [];
+  const limit = 1000;
+  let before: string | undefined;
+  for (;;) {
+    const page = await deps.catalog.listRecoveryPoints({ source, limit, before });
+    for (const point of page) {
+      if (!held.has(`${point.source}#${point.id}`)) missing.push({ source: point.source, id: point.id });
+    }
+    if (page.length < limit) return missing;
+    before = page.at(-1)?.id;
+  }
+}
