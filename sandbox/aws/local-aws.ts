@@ -29,7 +29,7 @@ export async function startAws(options: LocalAwsOptions = {}): Promise<LocalAws>
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-aws-'));
   const log = fs.openSync(path.join(directory, 'emulator.log'), 'a');
   // A clean environment: the emulator hands its own to every function it runs.
-  const child = spawn(path.join(venv, 'python'), ['-m', 'ministack'], {
+  const child = spawn(path.join(venv, 'python'), [path.join(import.meta.dirname, 'launcher/main.py')], {
     cwd: directory,
     stdio: ['ignore', log, log],
     env: {
@@ -43,6 +43,8 @@ export async function startAws(options: LocalAwsOptions = {}): Promise<LocalAws>
       MINISTACK_HOST: '127.0.0.1',
       MINISTACK_ACCOUNT_ID: '111122223333',
       LOG_LEVEL: 'WARNING',
+      // One Region a word: replication stands still for these (see the correction s3_replication).
+      HOLDFAST_DEAD_REGIONS: path.join(directory, 'dead-regions'),
       ...options.settings,
     },
   });
@@ -58,11 +60,18 @@ export async function startAws(options: LocalAwsOptions = {}): Promise<LocalAws>
   };
   const deadline = Date.now() + 30_000;
   while (child.exitCode === null && Date.now() < deadline) {
-    const healthy = await fetch(`${endpoint}/_ministack/health`).then((r) => r.ok).catch(() => false);
+    const healthy = await fetch(`${endpoint}/_ministack/health`)
+      .then((r) => r.ok)
+      .catch(() => false);
     if (healthy) return { endpoint, directory, stop, environment: clientEnvironment(endpoint) };
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  const tail = fs.readFileSync(path.join(directory, 'emulator.log'), 'utf8').trim().split('\n').slice(-8).join('\n  ');
+  const tail = fs
+    .readFileSync(path.join(directory, 'emulator.log'), 'utf8')
+    .trim()
+    .split('\n')
+    .slice(-8)
+    .join('\n  ');
   await stop();
   throw new HoldfastError('SANDBOX', `the local AWS did not start on port ${port}:\n  ${tail}`);
 }

@@ -1,0 +1,245 @@
+import { CreateTableCommand, DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DecryptCommand, DescribeKeyCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
+import {
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  GetBucketEncryptionCommand,
+  GetBucketLifecycleConfigurationCommand,
+  GetBucketReplicationCommand,
+  GetObjectLockConfigurationCommand,
+  GetObjectTaggingCommand,
+  HeadObjectCommand,
+  S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type LocalAws, startAws } from './local-aws.ts';
+import { deployTemplate, waitFor } from './testing.ts';
+
+let aws: LocalAws;
+const client = (region: string) => ({
+  region,
+  endpoint: aws.endpoint,
+  credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  forcePathStyle: true,
+});
+
+beforeAll(async () => {
+  aws = await startAws();
+});
+afterAll(() => aws.stop());
+
+const bucket = (name: string, more: object = {}) => ({
+  Type: 'AWS::S3::Bucket',
+  Properties: {
+    BucketName: name,
+    VersioningConfiguration: { Status: 'Enabled' },
+    ObjectLockEnabled: true,
+    ObjectLockConfiguration: {
+      ObjectLockEnabled: 'Enabled',
+      Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 7 } },
+    },
+    ...more,
+  },
+});
+
+describe('s3_bucket_in_cloudformation', () => {
+  it('applies lock, replication, lifecycle and encryption of the template', async () => {
+    await deployTemplate(client('us-west-2'), 'peer', { B: bucket('peer') });
+    await deployTemplate(client('us-east-1'), 'home', {
+      B: bucket('home', {
+        BucketEncryption: {
+          ServerSideEncryptionConfiguration: [
+            {
+              BucketKeyEnabled: true,
+              ServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: 'alias/x' },
+            },
+          ],
+        },
+        LifecycleConfiguration: {
+          Rules: [
+            {
+              Id: 'tiers',
+              Status: 'Enabled',
+              TagFilters: [{ Key: 'holdfast', Value: 'data' }],
+              Transitions: [{ StorageClass: 'GLACIER_IR', TransitionInDays: 7 }],
+              NoncurrentVersionTransitions: [{ StorageClass: 'GLACIER_IR', TransitionInDays: 7 }],
+            },
+          ],
+        },
+        ReplicationConfiguration: {
+          Role: 'arn:aws:iam::111122223333:role/replication',
+          Rules: [
+            {
+              Id: 'all',
+              Priority: 1,
+              Status: 'Enabled',
+              Filter: { Prefix: 'v1/' },
+              DeleteMarkerReplication: { Status: 'Disabled' },
+              Destination: { Bucket: 'arn:aws:s3:::peer' },
+            },
+          ],
+        },
+      }),
+    });
+    const s3 = new S3Client(client('us-east-1'));
+    const lock = await s3.send(new GetObjectLockConfigurationCommand({ Bucket: 'home' }));
+    expect(lock.ObjectLockConfiguration?.Rule?.DefaultRetention).toEqual({ Mode: 'COMPLIANCE', Days: 7 });
+    const lifecycle = await s3.send(new GetBucketLifecycleConfigurationCommand({ Bucket: 'home' }));
+    expect(lifecycle.Rules?.[0]).toMatchObject({
+      ID: 'tiers',
+      Transitions: [{ Days: 7, StorageClass: 'GLACIER_IR' }],
+    });
+    const replication = await s3.send(new GetBucketReplicationCommand({ Bucket: 'home' }));
+    expect(replication.ReplicationConfiguration?.Rules?.[0]).toMatchObject({
+      ID: 'all',
+      Filter: { Prefix: 'v1/' },
+      Destination: { Bucket: 'arn:aws:s3:::peer' },
+    });
+    const encryption = await s3.send(new GetBucketEncryptionCommand({ Bucket: 'home' }));
+    expect(encryption.ServerSideEncryptionConfiguration?.Rules?.[0]?.BucketKeyEnabled).toBe(true);
+  });
+});
+
+describe('s3_multipart_uploads and s3_replication', () => {
+  const CRC = 'rosUhgp5mIg='; // CRC-64/NVME check value of "123456789", big-endian
+
+  async function uploadMultipart(key: string, checksum: string) {
+    const s3 = new S3Client(client('us-east-1'));
+    const target = { Bucket: 'home', Key: key };
+    const { UploadId } = await s3.send(
+      new CreateMultipartUploadCommand({
+        ...target,
+        ChecksumAlgorithm: 'CRC64NVME',
+        ChecksumType: 'FULL_OBJECT',
+        Tagging: 'holdfast=data',
+        ObjectLockMode: 'COMPLIANCE',
+        ObjectLockRetainUntilDate: new Date('2031-01-02T03:04:05Z'),
+      }),
+    );
+    const part = (PartNumber: number, Body: string) =>
+      s3.send(
+        new UploadPartCommand({ ...target, UploadId, PartNumber, Body, ChecksumAlgorithm: 'CRC64NVME' }),
+      );
+    const parts = [await part(1, '12345'), await part(2, '6789')];
+    return s3.send(
+      new CompleteMultipartUploadCommand({
+        ...target,
+        UploadId,
+        ChecksumType: 'FULL_OBJECT',
+        ChecksumCRC64NVME: checksum,
+        MultipartUpload: { Parts: parts.map((p, i) => ({ PartNumber: i + 1, ETag: p.ETag })) },
+      }),
+    );
+  }
+
+  it('accepts the correct full-object checksum and keeps it with lock and tags', async () => {
+    const done = await uploadMultipart('v1/good', CRC);
+    expect(done).toMatchObject({ ChecksumCRC64NVME: CRC, ChecksumType: 'FULL_OBJECT' });
+    const s3 = new S3Client(client('us-east-1'));
+    const head = await s3.send(
+      new HeadObjectCommand({
+        Bucket: 'home',
+        Key: 'v1/good',
+        VersionId: done.VersionId,
+        ChecksumMode: 'ENABLED',
+      }),
+    );
+    expect(head).toMatchObject({ ChecksumCRC64NVME: CRC, ContentLength: 9, ObjectLockMode: 'COMPLIANCE' });
+    expect(head.ObjectLockRetainUntilDate?.toISOString()).toBe('2031-01-02T03:04:05.000Z');
+  });
+
+  it('refuses a wrong full-object checksum', async () => {
+    await expect(uploadMultipart('v1/bad', 'AAAAAAAAAAA=')).rejects.toMatchObject({ name: 'BadDigest' });
+  });
+
+  it('replicates with the same version id, checksum, lock and tags', async () => {
+    const done = await uploadMultipart('v1/copied', CRC);
+    const peer = new S3Client(client('us-west-2'));
+    const query = { Bucket: 'peer', Key: 'v1/copied', VersionId: done.VersionId };
+    const head = await waitFor(() => peer.send(new HeadObjectCommand({ ...query, ChecksumMode: 'ENABLED' })));
+    expect(head).toMatchObject({
+      ReplicationStatus: 'REPLICA',
+      ChecksumCRC64NVME: CRC,
+      ObjectLockMode: 'COMPLIANCE',
+    });
+    expect(head.ObjectLockRetainUntilDate?.toISOString()).toBe('2031-01-02T03:04:05.000Z');
+    const tags = await peer.send(new GetObjectTaggingCommand(query));
+    expect(tags.TagSet).toEqual([{ Key: 'holdfast', Value: 'data' }]);
+    const source = await new S3Client(client('us-east-1')).send(
+      new HeadObjectCommand({ Bucket: 'home', Key: 'v1/copied' }),
+    );
+    expect(source.ReplicationStatus).toBe('COMPLETED');
+  });
+
+  it('moves nothing while a Region is off and catches up after its return', async () => {
+    const dead = path.join(aws.directory, 'dead-regions');
+    fs.writeFileSync(dead, 'us-west-2');
+    const done = await uploadMultipart('v1/late', CRC);
+    const peer = new S3Client(client('us-west-2'));
+    const query = { Bucket: 'peer', Key: 'v1/late', VersionId: done.VersionId };
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await expect(peer.send(new HeadObjectCommand(query))).rejects.toMatchObject({ name: 'NotFound' });
+    const pending = await new S3Client(client('us-east-1')).send(
+      new HeadObjectCommand({ Bucket: 'home', Key: 'v1/late' }),
+    );
+    expect(pending.ReplicationStatus).toBe('PENDING');
+    fs.rmSync(dead);
+    await expect(waitFor(() => peer.send(new HeadObjectCommand(query)))).resolves.toMatchObject({
+      ContentLength: 9,
+    });
+  });
+});
+
+describe('kms_replica_key_in_cloudformation', () => {
+  it('makes a replica that decrypts what the primary encrypted', async () => {
+    const east = new KMSClient(client('us-east-1'));
+    const primary = await deployTemplate(client('us-east-1'), 'key', {
+      K: { Type: 'AWS::KMS::Key', Properties: { MultiRegion: true, KeyPolicy: {} } },
+    });
+    const { KeyMetadata } = await east.send(new DescribeKeyCommand({ KeyId: primary['K'] }));
+    await deployTemplate(client('us-west-2'), 'key', {
+      R: { Type: 'AWS::KMS::ReplicaKey', Properties: { PrimaryKeyArn: KeyMetadata?.Arn, KeyPolicy: {} } },
+    });
+    const { CiphertextBlob } = await east.send(
+      new EncryptCommand({ KeyId: primary['K'], Plaintext: Buffer.from('secret') }),
+    );
+    const west = new KMSClient(client('us-west-2'));
+    const opened = await west.send(new DecryptCommand({ KeyId: primary['K'], CiphertextBlob }));
+    expect(Buffer.from(opened.Plaintext ?? []).toString()).toBe('secret');
+  });
+});
+
+describe('dynamodb_global_table_in_cloudformation', () => {
+  it('makes the replica in the other Region', async () => {
+    const key = { AttributeName: 'pk', KeyType: 'HASH' };
+    await deployTemplate(client('us-east-1'), 'table', {
+      T: {
+        Type: 'AWS::DynamoDB::GlobalTable',
+        Properties: {
+          TableName: 'global',
+          BillingMode: 'PAY_PER_REQUEST',
+          KeySchema: [key],
+          AttributeDefinitions: [{ AttributeName: 'pk', AttributeType: 'S' }],
+          StreamSpecification: { StreamViewType: 'NEW_AND_OLD_IMAGES' },
+          Replicas: [{ Region: 'us-east-1' }, { Region: 'us-west-2' }],
+        },
+      },
+    });
+    const west = new DynamoDBClient(client('us-west-2'));
+    const { Table } = await west.send(new DescribeTableCommand({ TableName: 'global' }));
+    expect(Table?.KeySchema).toEqual([key]);
+    await expect(
+      west.send(
+        new CreateTableCommand({
+          TableName: 'global',
+          BillingMode: 'PAY_PER_REQUEST',
+          KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' }],
+          AttributeDefinitions: [{ AttributeName: 'pk', AttributeType: 'S' }],
+        }),
+      ),
+    ).rejects.toMatchObject({ name: 'ResourceInUseException' });
+  });
+});
