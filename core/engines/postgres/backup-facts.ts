@@ -21,6 +21,9 @@ export async function readFacts(source: OpenSource): Promise<SourceFacts> {
   const invalid = await leader.query<{ name: string }>(
     `select conrelid::pg_catalog.regclass::text || ' ' || conname as name from pg_catalog.pg_constraint where contype = 'f' and not convalidated order by 1`,
   );
+  const { foreignKeys } = await leader.one<{ foreignKeys: number }>(
+    `select count(*)::int as "foreignKeys" from pg_catalog.pg_constraint where contype = 'f'`,
+  );
   const database = await leader.one<{ name: string; encoding: string; collate: string; ctype: string }>(
     `select datname as name, pg_catalog.pg_encoding_to_char(encoding) as encoding, datcollate as collate, datctype as ctype
      from pg_catalog.pg_database where datname = current_database()`,
@@ -40,6 +43,7 @@ export async function readFacts(source: OpenSource): Promise<SourceFacts> {
       billOfMaterials: {
         database: { ...database },
         extensions: extensions.map((extension) => ({ ...extension })),
+        foreignKeys,
         foreignKeysNotValidated: invalid.map((row) => row.name),
       },
       ...(canary === undefined ? {} : { canary }),

@@ -4,9 +4,13 @@ import type { Session } from './session.ts';
 /** `r` table, `p` partitioned, `m` materialised view, `S` sequence, `f` foreign table. */
 export type RelationKind = 'r' | 'p' | 'm' | 'S' | 'f';
 
-/** One relation as the snapshot sees it. */
-export interface Relation extends QualifiedName {
+/** A relation by its number in the source, which pg_dump's archive knows too. */
+export interface NumberedName extends QualifiedName {
   readonly oid: number;
+}
+
+/** One relation as the snapshot sees it. */
+export interface Relation extends NumberedName {
   readonly kind: RelationKind;
   /** p permanent, u unlogged. */
   readonly persistence: string;
@@ -17,7 +21,7 @@ export interface Relation extends QualifiedName {
   /** Columns that a copy carries, in order: neither dropped nor generated. */
   readonly columns: readonly string[];
   /** The partitioned tables that it is a partition of, nearest first. */
-  readonly partitionOf: readonly QualifiedName[];
+  readonly partitionOf: readonly NumberedName[];
   /** Rows must go in through this table: hash partitions of an enum depend on numbers that a restore changes. */
   readonly loadInto?: QualifiedName;
   readonly extension?: string;
@@ -40,7 +44,7 @@ interface RelationRow {
   readonly main_bytes: string | null;
   readonly table_bytes: string | null;
   readonly columns: string[] | null;
-  readonly partition_of: QualifiedName[] | null;
+  readonly partition_of: NumberedName[] | null;
   readonly load_into: QualifiedName | null;
   readonly extension: string | null;
   readonly extension_condition: string | null;
@@ -73,7 +77,7 @@ const relationsSql = `
     case when c.relkind = 'r' and (e.oid is null or c.oid = any (e.extconfig)) then pg_catalog.pg_table_size(c.oid) end as table_bytes,
     (select json_agg(a.attname order by a.attnum) from pg_catalog.pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') as columns,
-    (select json_agg(json_build_object('schema', pn.nspname, 'name', pc.relname) order by above.n)
+    (select json_agg(json_build_object('schema', pn.nspname, 'name', pc.relname, 'oid', pc.oid::bigint) order by above.n)
       from pg_catalog.pg_partition_ancestors(c.oid) with ordinality as above(relid, n) join pg_catalog.pg_class pc on pc.oid = above.relid
       join pg_catalog.pg_namespace pn on pn.oid = pc.relnamespace where c.relispartition and above.relid <> c.oid) as partition_of,
     (select json_build_object('schema', rn.nspname, 'name', rc.relname)

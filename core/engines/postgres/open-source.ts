@@ -14,7 +14,7 @@ import { type SchemaDump, startSchemaDump } from './schema.ts';
 import { Session } from './session.ts';
 import { lockStatements, type Snapshot, takeSnapshot } from './snapshot.ts';
 import { findTools, type Tools } from './tools.ts';
-import { readServer, type ServerFacts } from './server.ts';
+import { readServer, requireSupported, type ServerFacts } from './server.ts';
 
 /** Everything that reads one snapshot, opened and holding its locks: nothing a schema change does from here on can make it miss rows. */
 export interface OpenSource {
@@ -82,6 +82,7 @@ async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promis
   try {
     const leader = await openSession();
     const server = await readServer(leader);
+    requireSupported(server);
     const tools = await findTools(server.major, ['pg_dump', 'psql'], settings);
     const libpq = await openLibpq(context.connection, {
       searchPath: settings.searchPath,

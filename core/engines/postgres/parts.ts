@@ -73,11 +73,12 @@ function tablePart(relation: Relation, range: BlockRange | undefined): Part {
     detail: {
       schema: relation.schema,
       table: relation.name,
+      oid: relation.oid,
       columns: [...relation.columns],
       ...(range === undefined ? {} : { part: range.number, parts: range.count }),
       ...(relation.partitionOf.length === 0
         ? {}
-        : { partitionOf: relation.partitionOf.map(({ schema, name }) => ({ schema, name })) }),
+        : { partitionOf: relation.partitionOf.map((parent) => ({ ...parent })) }),
       ...(relation.loadInto === undefined
         ? {}
         : { loadInto: { schema: relation.loadInto.schema, name: relation.loadInto.name } }),

@@ -1,7 +1,9 @@
 import type { Engine } from '../engine.ts';
 import { backupPostgres } from './backup.ts';
+import { checkPostgres } from './check.ts';
 import type { PostgresConnection } from './connection.ts';
 import { type PostgresEngineOptions, withDefaults } from './options.ts';
+import { probePostgres } from './probe.ts';
 import { restorePostgres } from './restore.ts';
 
 /** The logical PostgreSQL engine: servers 14 to 18, managed ones included; clients of each major as child processes. */
@@ -9,14 +11,11 @@ export function createPostgresEngine(options: PostgresEngineOptions = {}): Engin
   const settings = withDefaults(options);
   return {
     name: 'postgres',
-    probe: () => {
-      throw new Error('todo');
-    },
+    probe: (connection, probeOptions) =>
+      probePostgres(connection, settings, probeOptions?.signal ?? new AbortController().signal),
     backup: (context) => backupPostgres(context, settings),
     restore: (context) => restorePostgres(context, settings),
-    check: () => {
-      throw new Error('todo');
-    },
+    check: (context) => checkPostgres(context, settings),
   };
 }
 

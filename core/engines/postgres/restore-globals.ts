@@ -87,6 +87,15 @@ export async function restoreDatabaseProperties(session: Session, globals: Globa
   return warnings;
 }
 
+/** Tablespaces of the source's server that the target's server has not. */
+export async function missingTablespaces(session: Session, globals: Globals): Promise<string[]> {
+  const existing = await session.query<{ name: string }>(
+    'select spcname as name from pg_catalog.pg_tablespace',
+  );
+  const names = new Set(existing.map((row) => row.name));
+  return globals.tablespaces.filter((name) => !names.has(name));
+}
+
 async function attempt(session: Session, sql: string): Promise<string | undefined> {
   try {
     await session.query(sql);

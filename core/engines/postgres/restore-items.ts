@@ -8,10 +8,11 @@ const nameSchema = z.strictObject({ schema: z.string(), name: z.string() });
 const tableDetailSchema = z.strictObject({
   schema: z.string(),
   table: z.string(),
+  oid: z.number(),
   columns: z.array(z.string()),
   part: z.number().optional(),
   parts: z.number().optional(),
-  partitionOf: z.array(nameSchema).optional(),
+  partitionOf: z.array(nameSchema.extend({ oid: z.number() })).optional(),
   loadInto: nameSchema.optional(),
   extension: z.string().optional(),
 });
@@ -103,16 +104,30 @@ export function copyTableStatements(entry: TableItem): string[] {
   return ['BEGIN', `COPY ${quoteName(target)}${columns} FROM STDIN`, 'COMMIT'];
 }
 
-/** Finds the tables that a person asked for, with the partitions of partitioned ones. @throws ITEM_NOT_FOUND naming all that are missing */
-export function selectTables(tables: readonly TableItem[], only: readonly string[]): TableItem[] {
+/** Tables that a person asked for. */
+export interface Selection {
+  readonly items: readonly TableItem[];
+  /** Numbers of the tables, and of the partitioned tables above them that were asked for. */
+  readonly oids: ReadonlySet<number>;
+  readonly names: readonly QualifiedName[];
+}
+
+/** Finds tables by name, with all partitions of a partitioned one. @throws ITEM_NOT_FOUND naming all that are missing */
+export function selectTables(tables: readonly TableItem[], only: readonly string[]): Selection {
   const chosen = new Set<TableItem>();
+  const names = new Map<number, QualifiedName>();
   const missing: string[] = [];
   for (const wanted of only) {
-    const found = tables.filter((entry) =>
-      [entry.table, ...(entry.detail.partitionOf ?? [])].some((name) => isCalled(name, wanted)),
-    );
-    if (found.length === 0) missing.push(wanted);
-    for (const entry of found) chosen.add(entry);
+    const before = chosen.size;
+    for (const entry of tables) {
+      const line = [{ ...entry.table, oid: entry.detail.oid }, ...(entry.detail.partitionOf ?? [])];
+      const at = line.findIndex((name) => isCalled(name, wanted));
+      if (at === -1) continue;
+      chosen.add(entry);
+      for (const { oid, schema, name } of line.slice(0, at + 1)) names.set(oid, { schema, name });
+    }
+    if (chosen.size === before && !tables.some((entry) => chosen.has(entry) && isCalled(entry.table, wanted)))
+      missing.push(wanted);
   }
   if (missing.length > 0) {
     throw new HoldfastError('ITEM_NOT_FOUND', `the recovery point has no table ${missing.join(', ')}`, {
@@ -122,7 +137,11 @@ export function selectTables(tables: readonly TableItem[], only: readonly string
         .join(', ')}${tables.length > 5 ? ', …' : ''}`,
     });
   }
-  return tables.filter((entry) => chosen.has(entry));
+  return {
+    items: tables.filter((entry) => chosen.has(entry)),
+    oids: new Set(names.keys()),
+    names: [...names.values()],
+  };
 }
 
 function isCalled(name: QualifiedName, wanted: string): boolean {

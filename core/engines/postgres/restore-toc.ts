@@ -40,3 +40,77 @@ export function parseTableOfContents(text: string): TocEntry[] {
 export function isAcl(entry: TocEntry): boolean {
   return entry.label.startsWith('ACL ') || entry.label.startsWith('DEFAULT ACL ');
 }
+
+/** Kinds whose tag begins with the name of the table that they belong to. */
+const namedByTable = [
+  'DEFAULT',
+  'CONSTRAINT',
+  'CHECK CONSTRAINT',
+  'FK CONSTRAINT',
+  'TRIGGER',
+  'RULE',
+  'POLICY',
+  'ROW SECURITY',
+];
+/** Kinds that belong to a table, index or sequence that they depend on. */
+const attached = ['SEQUENCE', 'SEQUENCE OWNED BY', 'INDEX', 'STATISTICS', 'COMMENT', 'ACL', 'SECURITY LABEL'];
+/** Kinds that join two things and make sense only with both. */
+const joining = ['TABLE ATTACH', 'INDEX ATTACH'];
+
+export function isKind(entry: TocEntry, kind: string): boolean {
+  return entry.label.startsWith(`${kind} `);
+}
+
+/** A table's entries: its definition and everything that is its own, in archive order. */
+export function entriesOfTables(
+  entries: readonly TocEntry[],
+  oids: ReadonlySet<number>,
+  tablePrefixes: readonly string[],
+): Set<TocEntry> {
+  const pgClass = 1259;
+  const chosen = new Map<number, TocEntry>();
+  const tables = entries.filter(
+    (entry) => entry.catalogOid === pgClass && oids.has(entry.oid) && isKind(entry, 'TABLE'),
+  );
+  for (const entry of tables) chosen.set(entry.id, entry);
+  for (let before = -1; before !== chosen.size;) {
+    before = chosen.size;
+    for (const entry of entries) {
+      if (!chosen.has(entry.id) && belongs(entry, chosen, tablePrefixes)) chosen.set(entry.id, entry);
+    }
+  }
+  return new Set(chosen.values());
+}
+
+function belongs(
+  entry: TocEntry,
+  chosen: ReadonlyMap<number, TocEntry>,
+  tablePrefixes: readonly string[],
+): boolean {
+  if (!entry.dependsOn.some((id) => chosen.has(id))) return false;
+  if (joining.some((kind) => isKind(entry, kind))) return entry.dependsOn.every((id) => chosen.has(id));
+  if (attached.some((kind) => isKind(entry, kind))) return true;
+  return namedByTable.some((kind) =>
+    tablePrefixes.some((prefix) => entry.label.startsWith(`${kind} ${prefix} `)),
+  );
+}
+
+/** What the given entries need, directly or not, without themselves; `stopAt` ends the search. */
+export function requiredBy(
+  chosen: ReadonlySet<TocEntry>,
+  candidates: readonly TocEntry[],
+  stopAt: (entry: TocEntry, from: TocEntry) => boolean,
+): Set<TocEntry> {
+  const byId = new Map(candidates.map((entry) => [entry.id, entry]));
+  const required = new Set<TocEntry>();
+  const queue = [...chosen];
+  for (let from = queue.pop(); from !== undefined; from = queue.pop()) {
+    for (const id of from.dependsOn) {
+      const entry = byId.get(id);
+      if (entry === undefined || chosen.has(entry) || required.has(entry) || stopAt(entry, from)) continue;
+      required.add(entry);
+      queue.push(entry);
+    }
+  }
+  return required;
+}

@@ -62,8 +62,20 @@ export class Session {
 
   /** @throws SOURCE_UNREACHABLE when no answer comes in time */
   async query<Row extends object>(sql: string, parameters?: readonly unknown[]): Promise<Row[]> {
+    return this.#answer(() =>
+      this.#client.query<Row>(sql, parameters === undefined ? undefined : [...parameters]),
+    );
+  }
+
+  /** Rows as arrays, of one statement: a second one behind a semicolon is refused by the server. */
+  async single(sql: string): Promise<unknown[][]> {
+    const config = { text: sql, rowMode: 'array' as const, queryMode: 'extended' };
+    return this.#answer(() => this.#client.query<unknown[]>(config));
+  }
+
+  async #answer<Row>(ask: () => Promise<{ readonly rows: Row[] }>): Promise<Row[]> {
     throwIfAborted(this.#options.signal);
-    const answer = this.#client.query<Row>(sql, parameters === undefined ? undefined : [...parameters]);
+    const answer = ask();
     let timer: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
