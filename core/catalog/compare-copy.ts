@@ -29,11 +29,11 @@ export interface CopyStores {
  * checksum and with a lock of its own that lasts as long. Nothing is downloaded: the checksum is the store's own record.
  */
 export async function compareCopy(stores: CopyStores, manifest: Manifest): Promise<CopyComparison> {
+  const key = manifestKey(manifest.source, manifest.id);
+  const written = await stores.own.head({ key });
   try {
-    const key = manifestKey(manifest.source, manifest.id);
-    const written = await stores.own.head({ key });
     // The manifest first: it is written last, so while it is missing there is no need to ask for a thousand others.
-    const first = await problemOf(stores.peer, { key, ...(written ?? {}) }, manifest);
+    const first = await problemOf(stores.peer, { key, ...written }, manifest);
     if (first !== undefined) return { answer: 'incomplete', problems: [first] };
     const limit = pLimit(parallel);
     const checks = manifest.items.map((item) => limit(() => problemOf(stores.peer, item, manifest)));

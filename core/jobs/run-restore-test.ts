@@ -1,0 +1,167 @@
+import type { JobResult } from '../catalog/job.ts';
+import type { CheckResult } from '../engines/engine.ts';
+import { HoldfastError, isHoldfastError } from '../errors.ts';
+import type { Manifest } from '../vault/manifest.ts';
+import { abortReason, persist, secondsSince, takeUp } from './job-context.ts';
+import { jobErrorOf } from './job-error.ts';
+import { keepLease, taskLeaseSeconds } from './keep-lease.ts';
+import { ProgressMeter } from './progress.ts';
+import { checkAndRestore, type RestoreJob } from './run-restore.ts';
+
+/** A server that exists only for one test. */
+export interface ScratchServer<Connection> {
+  /** Why this point cannot be tested here, `undefined` when it can. */
+  unsuitedFor(manifest: Manifest): Promise<string | undefined>;
+  /** An empty database to restore into. */
+  prepare(manifest: Manifest): Promise<Connection>;
+  /** Shuts the server down and waits until it is gone; repeatable. */
+  stop(): Promise<void>;
+}
+
+export interface RestoreTestJob<Connection> extends Omit<RestoreJob<Connection>, 'connect' | 'tables'> {
+  readonly scratch: ScratchServer<Connection>;
+  readonly assertions: readonly { readonly name: string; readonly sql: string }[];
+}
+
+type Verdict = NonNullable<JobResult['verdict']>;
+
+/**
+ * Proves a point: restores it into the scratch server, checks the data, tears the server down whatever happened, and
+ * records the verdict with the job and the point. Anything but PASSED fails the job, so no test that could not be made is
+ * ever green. @throws CHECK_FAILED, NOT_TESTABLE_HERE, and what the restore raised; the verdict is recorded before
+ */
+export async function runRestoreTest<Connection>(context: RestoreTestJob<Connection>): Promise<JobResult> {
+  const begun = context.now();
+  const job = await takeUp(context);
+  await context.catalog.beginAttempt(job.id, {
+    leaseUntil: new Date(begun.getTime() + taskLeaseSeconds * 1000),
+  });
+  const meter = new ProgressMeter(context.now);
+  const keeper = keepLease({
+    ...context,
+    everySeconds: context.progressSeconds,
+    progress: () => meter.snapshot(),
+  });
+  const signal = AbortSignal.any([context.signal, keeper.signal]);
+  const findings: Findings = { items: 0, rows: 0, phases: [], checks: [], warnings: [] };
+  try {
+    await restoreAndCheck({ ...context, signal }, { findings, meter });
+  } catch (error) {
+    await keeper.stop();
+    const reason = abortReason(error, context.signal, keeper.signal);
+    await conclude(context, { findings, begun, error: reason });
+    throw reason;
+  } finally {
+    await tearDown(context, findings);
+    await keeper.stop();
+  }
+  return conclude(context, { findings, begun });
+}
+
+/** Filled step by step, so that a failed test still tells what it found out. */
+interface Findings {
+  items: number;
+  rows: number;
+  phases: { name: string; seconds: number }[];
+  checks: CheckResult[];
+  warnings: string[];
+}
+
+async function restoreAndCheck<Connection>(
+  context: RestoreTestJob<Connection>,
+  { findings, meter }: { readonly findings: Findings; readonly meter: ProgressMeter },
+): Promise<void> {
+  const { engine, scratch, signal, now } = context;
+  const reader = await context.vault.open(context.source, context.recoveryPointId);
+  const unsuited = await scratch.unsuitedFor(reader.manifest);
+  if (unsuited !== undefined) {
+    throw new HoldfastError('NOT_TESTABLE_HERE', unsuited, {
+      hint: 'test this source by a restore into a server of its own kind',
+    });
+  }
+  const connection = await scratch.prepare(reader.manifest);
+  const connect = () => Promise.resolve(connection);
+  const { outcome, phases } = await checkAndRestore({ ...context, connect }, { reader, meter });
+  Object.assign(findings, {
+    items: outcome.items,
+    rows: outcome.rows,
+    phases,
+    warnings: [...outcome.warnings],
+  });
+  const begun = now();
+  const { manifest } = reader;
+  findings.checks = await engine.check({ connection, manifest, assertions: context.assertions, signal });
+  findings.phases.push({ name: 'check data', seconds: secondsSince(begun, now()) });
+  const failed = findings.checks.filter(({ ok }) => !ok);
+  if (failed.length === 0) return;
+  const [first] = failed;
+  throw new HoldfastError(
+    'CHECK_FAILED',
+    `${failed.length} of ${findings.checks.length} checks failed: ${first?.name}: ${first?.detail}`,
+    { hint: 'is the point damaged, or does the assertion no longer fit the data? the job lists every check' },
+  );
+}
+
+/** Without a clean end of the scratch server the whole task would count as failed. */
+async function tearDown(context: RestoreTestJob<unknown>, findings: Findings): Promise<void> {
+  const begun = context.now();
+  try {
+    await context.scratch.stop();
+  } catch (error) {
+    context.log.warn('the scratch server did not stop', { message: (error as Error).message });
+  }
+  findings.phases.push({ name: 'tear down', seconds: secondsSince(begun, context.now()) });
+}
+
+interface Conclusion {
+  readonly findings: Findings;
+  readonly begun: Date;
+  readonly error?: unknown;
+}
+
+async function conclude(
+  context: RestoreTestJob<unknown>,
+  { findings, begun, error }: Conclusion,
+): Promise<JobResult> {
+  const { catalog, jobId, now } = context;
+  const verdict = verdictOf(error);
+  const result: JobResult = {
+    recoveryPointId: context.recoveryPointId,
+    ...findings,
+    seconds: secondsSince(begun, now()),
+    ...(verdict !== undefined && { verdict }),
+  };
+  if (verdict !== undefined) await recordWithPoint(context, verdict);
+  if (error === undefined) {
+    await persist(() => catalog.complete(jobId, result, now()));
+  } else {
+    await persist(() => catalog.fail(jobId, { error: jobErrorOf(error), result }, now()));
+  }
+  return result;
+}
+
+/** Faults of the surroundings say nothing about the point: no verdict. */
+function verdictOf(error: unknown): Verdict | undefined {
+  if (error === undefined) return 'PASSED';
+  if (isHoldfastError(error, 'NOT_TESTABLE_HERE')) return 'NOT_TESTABLE_HERE';
+  const surroundings = [
+    'JOB_ABORTED',
+    'LEASE_LOST',
+    'STALE_EPOCH',
+    'SOURCE_UNREACHABLE',
+    'DISK_FULL',
+  ] as const;
+  if (isHoldfastError(error) && (error.retryable || surroundings.some((code) => error.code === code))) {
+    return undefined;
+  }
+  return 'FAILED';
+}
+
+async function recordWithPoint(context: RestoreTestJob<unknown>, result: Verdict): Promise<void> {
+  const { catalog, source, recoveryPointId, jobId, now } = context;
+  const point = await catalog.getRecoveryPoint(source, recoveryPointId);
+  // Not in the catalogue (lost, not rebuilt yet): the job holds the verdict.
+  if (point === undefined) return;
+  const restoreTest = { jobId, at: now().toISOString(), result };
+  await persist(() => catalog.putRecoveryPoint({ ...point, restoreTest }));
+}
