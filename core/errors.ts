@@ -47,6 +47,7 @@ export const errorCatalogue = {
   KEY_UNAVAILABLE: failed('the key is disabled, pending deletion, missing, or its use is not allowed'),
   KEY_FILE_INVALID: usage('the key file is missing, unreadable, open to others, or not a Holdfast key'),
   VAULT_UNAVAILABLE: transient('the vault does not answer'),
+  VAULT_NOT_FOUND: notFound('the bucket or the folder of the vault does not exist'),
   VAULT_FULL: failed('the vault has no space left'),
   VAULT_ACCESS_DENIED: failed('the credentials may not do this in the vault, or have expired'),
   RECOVERY_POINT_NOT_FOUND: notFound('no such recovery point, or none of this source that can be restored'),

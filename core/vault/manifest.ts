@@ -60,8 +60,16 @@ export const manifestSchema = z.strictObject({
   billOfMaterials: z.record(z.string(), z.json()),
   canary: z.record(z.string(), z.json()).optional(),
   classification: z.string().optional(),
-  /** SHA-256 of the stored bytes of the source's manifest before this one. */
-  previous: z.strictObject({ id: recoveryPointIdSchema, sha256: sha256Schema }).optional(),
+  /** SHA-256 of the stored bytes of the source's manifest before this one, and until when that one must be there. */
+  previous: z
+    .strictObject({
+      id: recoveryPointIdSchema,
+      sha256: sha256Schema,
+      lockedUntil: z.iso.datetime().optional(),
+    })
+    .optional(),
+  /** Objects below this point that an attempt before it left behind (they may be locked); no part of the backup. */
+  leftovers: z.array(z.string()).optional(),
   signature: z.strictObject({
     algorithm: z.enum(['ECDSA_SHA_256', 'HMAC_SHA_256']),
     keyId: z.string(),

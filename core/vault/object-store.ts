@@ -8,6 +8,8 @@
 export interface ObjectStore {
   /** `s3://bucket/prefix` or `file:///path`, for messages; never holds credentials. */
   readonly url: string;
+  /** True when objects can be locked until a time (S3 Object Lock); where not, `lockUntil` has no effect. */
+  readonly locks: boolean;
 
   /**
    * Stores a stream under a new key, all or nothing, memory constant in its length.
@@ -67,6 +69,8 @@ export interface ObjectFacts {
   readonly crc64nvme?: string;
   readonly lockedUntil?: Date;
   readonly storageClass?: string;
+  /** True when it must be thawed before it can be read. */
+  readonly archived?: boolean;
   readonly lastModified: Date;
   /** S3's own word for the replication of this version, when it has one. */
   readonly replicationStatus?: 'PENDING' | 'COMPLETED' | 'FAILED' | 'REPLICA';

@@ -9,13 +9,24 @@ export interface Vault {
   readonly url: string;
   /** Begins a recovery point; nothing is visible until `commit`. */
   begin(source: string, options?: BeginOptions): Promise<RecoveryPointWriter>;
-  /** Reads and checks the manifest (earliest version with a valid signature). @throws MANIFEST_NOT_FOUND, MANIFEST_SIGNATURE, MANIFEST_INVALID, SOURCE_NOT_FOUND */
+  /**
+   * Reads and checks the manifest (earliest version with a valid signature). `latest` is the newest point that is complete
+   * in this vault; newer ones that are not are told by the reader's `passedOver`.
+   * @throws MANIFEST_NOT_FOUND, MANIFEST_SIGNATURE, MANIFEST_INVALID, SOURCE_NOT_FOUND; for `latest` RECOVERY_POINT_NOT_FOUND
+   */
   open(source: string, id: RecoveryPointId | 'latest'): Promise<RecoveryPointReader>;
   listSources(): Promise<string[]>;
   /** Committed recovery points of a source, newest first, each with its state recomputed from the objects in this vault. */
   list(source: string): Promise<ListedRecoveryPoint[]>;
   /** Objects, sizes, checksums, locks and chain; `deep` also decrypts and decompresses; `offline` needs no KMS call (pinned public key or key file). Finds all problems, throws none of them. */
   verify(source: string, id: RecoveryPointId | 'latest', options?: VerifyOptions): Promise<VerifyReport>;
+  /** Aborts uploads of a source (of one recovery point when `id` is given) that began before a time; returns how many. */
+  abortUploads(source: string, options: AbortUploadsOptions): Promise<number>;
+}
+
+export interface AbortUploadsOptions {
+  readonly before: Date;
+  readonly id?: RecoveryPointId;
 }
 
 export interface BeginOptions {
@@ -59,11 +70,13 @@ export interface ItemCounts {
 /** The engine's and the job's part of the manifest; id, source, items, totals, chain, lock and signature are the vault's. */
 export type ManifestFacts = Omit<
   UnsignedManifest,
-  'schemaVersion' | 'id' | 'source' | 'items' | 'totals' | 'previous' | 'lockedUntil'
+  'schemaVersion' | 'id' | 'source' | 'items' | 'totals' | 'previous' | 'lockedUntil' | 'leftovers'
 >;
 
 export interface RecoveryPointReader {
   readonly manifest: Manifest;
+  /** Newer points that `latest` could not take; to be shown to whoever restores. */
+  readonly passedOver: readonly PassedOverRecoveryPoint[];
   /** Distinct item names in manifest order. */
   items(): ManifestItem[];
   /**
@@ -71,8 +84,17 @@ export interface RecoveryPointReader {
    * stream ends with OBJECT_CORRUPT or DECRYPT_FAILED rather than hand over a wrong last byte.
    */
   read(name: string, options?: { readonly signal?: AbortSignal }): Promise<Readable>;
-  /** Before a restore touches its target: every named item (all when missing) present, whole and unaltered; reports all problems. */
+  /**
+   * Before a restore touches its target: every named item (all when missing) present, whole and unaltered; reports all
+   * problems. `ok` when nothing stands in the way of the restore, so also with problems that are `recoverable`.
+   */
   checkBeforeRestore(names?: readonly string[]): Promise<VerifyReport>;
+}
+
+/** A recovery point newer than the one that `latest` gave, and the error code that says why not. */
+export interface PassedOverRecoveryPoint {
+  readonly id: RecoveryPointId;
+  readonly code: string;
 }
 
 /** `arriving`: manifest here, objects not all; `available`: complete in this vault. */

@@ -1,0 +1,168 @@
+import { HoldfastError, isHoldfastError } from '../errors.ts';
+import { sha256Hex } from './digest.ts';
+import type { VaultKeys } from './keys.ts';
+import { manifestKey } from './layout.ts';
+import { type Manifest, manifestSchema, type RecoveryPointId, type UnsignedManifest } from './manifest.ts';
+import type { ObjectStore, ObjectVersion } from './object-store.ts';
+
+/** A manifest as it was found: the stored bytes count, they are what the chain hashes. */
+export interface FoundManifest {
+  readonly manifest: Manifest;
+  readonly version: ObjectVersion;
+  readonly sha256: string;
+}
+
+/** A manifest is read whole; beyond this it is not one of ours. */
+const largestManifestBytes = 512 * 2 ** 20;
+
+/** Reads a small object whole. */
+export async function readWhole(store: ObjectStore, key: string, versionId?: string): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of await store.read({ key, versionId })) {
+    length += chunk.length;
+    if (length > largestManifestBytes) {
+      throw new HoldfastError('MANIFEST_INVALID', `${key} is larger than ${largestManifestBytes} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The bytes to store; indented, because people read it with nothing but a pager. */
+export function manifestBytes(manifest: Manifest): Buffer {
+  return Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`, 'utf8');
+}
+
+/** Completes a manifest with its signature, in the exact form that it has after storing and reading it. */
+export async function signManifest(manifest: UnsignedManifest, keys: VaultKeys): Promise<Manifest> {
+  // What JSON drops or changes must not be under the signature.
+  const plain = JSON.parse(JSON.stringify(manifest)) as UnsignedManifest;
+  const signed = { ...plain, signature: await keys.sign(plain) };
+  const checked = manifestSchema.safeParse(signed);
+  if (!checked.success) {
+    const issue = checked.error.issues[0];
+    throw new HoldfastError(
+      'MANIFEST_INVALID',
+      `the manifest to be written is not valid at ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`,
+    );
+  }
+  return signed;
+}
+
+/** @throws MANIFEST_INVALID */
+export function parseManifest(bytes: Buffer, key: string): Manifest {
+  let json: unknown;
+  try {
+    json = JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    throw new HoldfastError('MANIFEST_INVALID', `${key} is not JSON`, { cause: error });
+  }
+  const version = (json as { schemaVersion?: unknown } | null)?.schemaVersion;
+  if (version !== 1) {
+    throw new HoldfastError(
+      'MANIFEST_INVALID',
+      `${key} has schemaVersion ${JSON.stringify(version)}, this version reads 1`,
+      { hint: 'was it written by a newer Holdfast?' },
+    );
+  }
+  const parsed = manifestSchema.safeParse(json);
+  if (parsed.success) return json as Manifest;
+  const issue = parsed.error.issues[0];
+  throw new HoldfastError(
+    'MANIFEST_INVALID',
+    `${key} does not fit its schema at ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`,
+  );
+}
+
+export interface FindManifestOptions {
+  readonly offline?: boolean;
+  /** All versions of the manifest's key when the caller has listed them already. */
+  readonly versions?: readonly ObjectVersion[];
+}
+
+/** What a manifest is looked for with. */
+export interface ManifestPlace {
+  readonly store: ObjectStore;
+  readonly keys: VaultKeys;
+  readonly source: string;
+}
+
+/**
+ * The earliest version with a valid signature: whoever can write to the vault can add versions and delete markers, but not
+ * put one before it. @throws MANIFEST_NOT_FOUND, MANIFEST_SIGNATURE, MANIFEST_INVALID
+ */
+export async function findManifest(
+  place: ManifestPlace,
+  id: RecoveryPointId,
+  options: FindManifestOptions = {},
+): Promise<FoundManifest> {
+  const key = manifestKey(place.source, id);
+  const listed = options.versions ?? (await versionsOf(place.store, key));
+  const versions = listed.filter((version) => version.key === key && !version.isDeleteMarker);
+  let failure: HoldfastError | undefined;
+  for (const version of versions.toReversed()) {
+    try {
+      const bytes = await readWhole(place.store, key, version.versionId);
+      const manifest = parseManifest(bytes, key);
+      await checkManifest(place, { manifest, id, key, offline: options.offline ?? false });
+      return { manifest, version, sha256: sha256Hex(bytes) };
+    } catch (error) {
+      if (!isOneVersionsFault(error)) throw error;
+      // A bad signature says more than a version that is no manifest at all.
+      if (failure?.code !== 'MANIFEST_SIGNATURE') failure = error;
+    }
+  }
+  throw (
+    failure ??
+    new HoldfastError('MANIFEST_NOT_FOUND', `recovery point ${id} of ${place.source} has no manifest`, {
+      hint: 'it never finished, or does not exist; list the recovery points of the source',
+    })
+  );
+}
+
+function isOneVersionsFault(error: unknown): error is HoldfastError {
+  return (
+    isHoldfastError(error, 'MANIFEST_INVALID') ||
+    isHoldfastError(error, 'MANIFEST_SIGNATURE') ||
+    isHoldfastError(error, 'OBJECT_NOT_FOUND')
+  );
+}
+
+async function checkManifest(
+  place: ManifestPlace,
+  found: {
+    readonly manifest: Manifest;
+    readonly id: string;
+    readonly key: string;
+    readonly offline: boolean;
+  },
+): Promise<void> {
+  const { manifest, key, offline } = found;
+  if (!(await place.keys.verify(manifest, { offline }))) {
+    throw new HoldfastError(
+      'MANIFEST_SIGNATURE',
+      `${key} carries no valid signature of ${place.keys.description}, it says ${manifest.signature.keyId}`,
+      { hint: 'was it edited, or is this another key than the one it was written with?' },
+    );
+  }
+  // A genuine manifest copied over another one's place.
+  if (manifest.id !== found.id || manifest.source !== place.source) {
+    throw new HoldfastError(
+      'MANIFEST_SIGNATURE',
+      `${key} is the manifest of ${manifest.source} ${manifest.id}`,
+      {
+        hint: 'were objects of the vault swapped or renamed?',
+      },
+    );
+  }
+}
+
+/** All versions of one key, newest first. */
+export async function versionsOf(store: ObjectStore, key: string): Promise<ObjectVersion[]> {
+  const versions: ObjectVersion[] = [];
+  for await (const version of store.listVersions(key)) {
+    if (version.key === key) versions.push(version);
+  }
+  return versions;
+}

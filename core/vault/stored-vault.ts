@@ -1,0 +1,183 @@
+import { ulid } from 'ulid';
+import { HoldfastError } from '../errors.ts';
+import type { VaultKeys } from './keys.ts';
+import { folderName, layoutRoot, manifestKey, recoveryPointPrefix, sourcePrefix } from './layout.ts';
+import { type RecoveryPointId, recoveryPointIdSchema } from './manifest.ts';
+import { findManifest, type ManifestPlace } from './manifest-store.ts';
+import type { ObjectStore } from './object-store.ts';
+import { checkObjects, StoredRecoveryPointReader, versionsByKey } from './recovery-point-reader.ts';
+import { isPassedOver, lastOrdinalOf, StoredRecoveryPointWriter } from './recovery-point-writer.ts';
+import type {
+  AbortUploadsOptions,
+  BeginOptions,
+  ListedRecoveryPoint,
+  PassedOverRecoveryPoint,
+  RecoveryPointReader,
+  RecoveryPointWriter,
+  Vault,
+  VerifyOptions,
+  VerifyProblem,
+  VerifyReport,
+} from './vault.ts';
+import { verifyRecoveryPoint } from './verify.ts';
+
+export interface StoredVaultOptions {
+  readonly store: ObjectStore;
+  readonly keys: VaultKeys;
+  readonly segmentBytes: number;
+}
+
+/** The vault over any object store and any keys. */
+export class StoredVault implements Vault {
+  readonly url: string;
+  readonly #options: StoredVaultOptions;
+
+  constructor(options: StoredVaultOptions) {
+    this.#options = options;
+    this.url = options.store.url;
+  }
+
+  async begin(source: string, options: BeginOptions = {}): Promise<RecoveryPointWriter> {
+    const place = this.#place(source);
+    const id = options.id ?? ulid();
+    // Refuses an id or a source that cannot be a key before anything is stored.
+    recoveryPointPrefix(source, id);
+    return new StoredRecoveryPointWriter({
+      place,
+      id,
+      segmentBytes: this.#options.segmentBytes,
+      lockUntil: options.lockUntil === undefined ? undefined : wholeSeconds(options.lockUntil),
+      signal: options.signal,
+      lastOrdinal: options.id === undefined ? 0 : await lastOrdinalOf(place, id),
+    });
+  }
+
+  async open(source: string, id: RecoveryPointId | 'latest'): Promise<RecoveryPointReader> {
+    const place = this.#place(source);
+    if (id === 'latest') return this.#openLatest(place);
+    const found = await findManifest(place, id).catch(async (error: unknown) => {
+      // Tells a wrong source name from a wrong id.
+      if (isPassedOver(error) && error.code === 'MANIFEST_NOT_FOUND') await this.#ids(place);
+      throw error;
+    });
+    return new StoredRecoveryPointReader(place, found.manifest);
+  }
+
+  async listSources(): Promise<string[]> {
+    const sources: string[] = [];
+    for await (const folder of this.#options.store.listFolders(layoutRoot)) sources.push(folderName(folder));
+    return sources;
+  }
+
+  async list(source: string): Promise<ListedRecoveryPoint[]> {
+    const place = this.#place(source);
+    const points: ListedRecoveryPoint[] = [];
+    for (const id of await this.#ids(place)) {
+      try {
+        const { manifest } = await findManifest(place, id);
+        const missing = [...new Set((await this.#standing(place, manifest)).map((found) => found.key))];
+        points.push({ manifest, state: missing.length === 0 ? 'available' : 'arriving', missing });
+      } catch (error) {
+        if (!isPassedOver(error)) throw error;
+      }
+    }
+    return points;
+  }
+
+  async verify(
+    source: string,
+    id: RecoveryPointId | 'latest',
+    options: VerifyOptions = {},
+  ): Promise<VerifyReport> {
+    const place = this.#place(source);
+    return verifyRecoveryPoint(place, id === 'latest' ? await this.#newestCommitted(place) : id, options);
+  }
+
+  async abortUploads(source: string, options: AbortUploadsOptions): Promise<number> {
+    const prefix = options.id === undefined ? sourcePrefix(source) : recoveryPointPrefix(source, options.id);
+    return this.#options.store.abortUploads(prefix, options.before);
+  }
+
+  #place(source: string): ManifestPlace {
+    sourcePrefix(source);
+    return { store: this.#options.store, keys: this.#options.keys, source };
+  }
+
+  /** Newest first. @throws SOURCE_NOT_FOUND */
+  async #ids(place: ManifestPlace): Promise<RecoveryPointId[]> {
+    const ids: string[] = [];
+    for await (const folder of place.store.listFolders(sourcePrefix(place.source)))
+      ids.push(folderName(folder));
+    if (ids.length === 0) {
+      throw new HoldfastError('SOURCE_NOT_FOUND', `${this.url} holds nothing of source ${place.source}`, {
+        hint: 'is it the right vault? list its sources',
+      });
+    }
+    return ids.filter((id) => recoveryPointIdSchema.safeParse(id).success).toReversed();
+  }
+
+  /** What keeps a point from being complete here: objects missing, of another size or checksum, or without their lock. */
+  async #standing(place: ManifestPlace, manifest: ListedRecoveryPoint['manifest']): Promise<VerifyProblem[]> {
+    const versions = await versionsByKey(place, manifest);
+    const lockedUntil =
+      manifest.lockedUntil === undefined ? {} : { lockedUntil: new Date(manifest.lockedUntil) };
+    const problems = await checkObjects(place, manifest.items, { versions, depth: 'facts', ...lockedUntil });
+    // Hidden by somebody, but here.
+    return problems.filter((found) => found.code !== 'OBJECT_HIDDEN');
+  }
+
+  async #openLatest(place: ManifestPlace): Promise<RecoveryPointReader> {
+    const passedOver: PassedOverRecoveryPoint[] = [];
+    // In a bucket versions and locks keep what is stored, so what does not fit is on its way or a fake, and the point before
+    // it is the latest. A directory has neither: there it is damage, which the operator must hear of, not step over.
+    const mayPassOver = place.store.locks;
+    let failure: HoldfastError | undefined;
+    for (const id of await this.#ids(place)) {
+      try {
+        const { manifest } = await findManifest(place, id);
+        const problems = mayPassOver ? await this.#standing(place, manifest) : [];
+        if (problems.length === 0) return new StoredRecoveryPointReader(place, manifest, passedOver);
+        failure ??= arriving(id, problems);
+        passedOver.push({ id, code: 'RECOVERY_POINT_ARRIVING' });
+      } catch (error) {
+        if (!isPassedOver(error)) throw error;
+        if (error.code === 'MANIFEST_NOT_FOUND') continue;
+        if (!mayPassOver) throw error;
+        failure ??= error;
+        passedOver.push({ id, code: error.code });
+      }
+    }
+    throw failure ?? notFound(place);
+  }
+
+  async #newestCommitted(place: ManifestPlace): Promise<RecoveryPointId> {
+    for (const id of await this.#ids(place)) {
+      const key = manifestKey(place.source, id);
+      for await (const version of place.store.listVersions(key)) {
+        if (version.key === key && !version.isDeleteMarker) return id;
+      }
+    }
+    throw notFound(place);
+  }
+}
+
+/** S3 keeps a lock's end in whole seconds; rounding up keeps the promise. */
+function wholeSeconds(time: Date): Date {
+  return new Date(Math.ceil(time.getTime() / 1000) * 1000);
+}
+
+function arriving(id: string, problems: readonly VerifyProblem[]): HoldfastError {
+  return new HoldfastError(
+    'RECOVERY_POINT_ARRIVING',
+    `recovery point ${id} is not complete here: ${problems.length} objects missing, first ${problems[0]?.key ?? ''}`,
+    { hint: 'wait for replication, or restore in the Region where it was made' },
+  );
+}
+
+function notFound(place: ManifestPlace): HoldfastError {
+  return new HoldfastError(
+    'RECOVERY_POINT_NOT_FOUND',
+    `${place.store.url} holds no finished recovery point of ${place.source}`,
+    { hint: 'has a backup ever ended without an error?' },
+  );
+}
