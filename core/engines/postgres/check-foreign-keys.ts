@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Manifest } from '../../vault/manifest.ts';
 import type { CheckResult } from '../engine.ts';
-import { quoteIdent, quoteName } from './quote.ts';
+import { quoteIdentifier, quoteName } from './quote.ts';
 import type { Session } from './session.ts';
 
 interface ForeignKey {
@@ -78,12 +78,12 @@ export async function checkForeignKeys(
 
 function orphansSql(key: ForeignKey): string {
   const percent = Number(key.pages) <= sampledPages ? 100 : (100 * sampledPages) / Number(key.pages);
-  const columns = key.columns.map(({ child }) => quoteIdent(child));
+  const columns = key.columns.map(({ child }) => quoteIdentifier(child));
   const notNull = columns.map((column) => `${column} IS NOT NULL`).join(' AND ');
   const match = key.columns
     .map(
       ({ child, parent, operator, operatorSchema }) =>
-        `p.${quoteIdent(parent)} OPERATOR(${quoteIdent(operatorSchema)}.${operator}) c.${quoteIdent(child)}`,
+        `p.${quoteIdentifier(parent)} OPERATOR(${quoteIdentifier(operatorSchema)}.${operator}) c.${quoteIdentifier(child)}`,
     )
     .join(' AND ');
   return `SELECT count(*)::int AS orphans FROM (SELECT ${columns.join(', ')} FROM ${key.partitioned ? '' : 'ONLY '}${quoteName(key.child)}

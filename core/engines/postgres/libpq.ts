@@ -22,6 +22,8 @@ export interface LibpqOptions {
   /** Client encoding of the programs. @default UTF8 */
   readonly encoding?: string;
   readonly temporaryDirectory?: string;
+  /** @default holdfast */
+  readonly applicationName?: string;
 }
 
 export async function openLibpq(connection: PostgresConnection, options: LibpqOptions): Promise<LibpqAccess> {
@@ -45,7 +47,7 @@ export async function openLibpq(connection: PostgresConnection, options: LibpqOp
         PGSSLCERT: path.join(directory, 'no-client-certificate'),
         PGSSLKEY: path.join(directory, 'no-client-key'),
         PGGSSENCMODE: 'disable',
-        PGAPPNAME: 'holdfast',
+        PGAPPNAME: options.applicationName ?? 'holdfast',
         PGCONNECT_TIMEOUT: '30',
         PGCLIENTENCODING: options.encoding ?? 'UTF8',
       },

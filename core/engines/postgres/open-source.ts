@@ -64,7 +64,7 @@ export async function openSource(options: OpenSourceOptions): Promise<OpenSource
 async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promise<OpenSource> {
   const cleanups: (() => Promise<unknown>)[] = [];
   const inner = new AbortController();
-  const bothSignals = AbortSignal.any([signal, inner.signal]);
+  const innerSignal = AbortSignal.any([signal, inner.signal]);
   const applicationName = `holdfast-${randomBytes(6).toString('hex')}`;
   const close = async () => {
     inner.abort();
@@ -72,7 +72,7 @@ async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promis
   };
   const openSession = async () => {
     const session = await Session.connect(context.connection, {
-      signal: bothSignals,
+      signal: innerSignal,
       answerSeconds: settings.idleSeconds,
       applicationName,
     });
@@ -84,46 +84,21 @@ async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promis
     const server = await readServer(leader);
     requireSupported(server);
     const tools = await findTools(server.major, ['pg_dump', 'psql'], settings);
-    const libpq = await openLibpq(context.connection, {
+    const access = await openLibpq(context.connection, {
       searchPath: settings.searchPath,
       encoding: server.clientEncoding,
+      applicationName,
     });
-    cleanups.push(() => libpq.dispose());
+    cleanups.push(() => access.dispose());
     const snapshot = await takeSnapshot(leader, settings);
-    const limits = {
-      connections: context.connections,
-      partBytes: settings.partBytes,
-      blockBytes: server.blockBytes,
-    };
-    const tables = snapshot.relations.filter((relation) => isCopied(relation, snapshot.onStandby));
-    requireReadableRows(tables);
-    const parts = [...(await largeObjectParts(leader, limits)), ...tableParts(tables, limits)];
-    const lockedAhead = snapshot.locked.length * (context.connections + 2) <= server.lockSlots / 2;
+    const work = await listWork(leader, snapshot, { context, settings, server });
     const [watcher, counter] = [await openSession(), await openSession()];
     await counter.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
     await counter.query(`SET TRANSACTION SNAPSHOT '${snapshot.id}'`);
-    const access: LibpqAccess = { ...libpq, env: { ...libpq.env, PGAPPNAME: applicationName } };
-    const shared = {
-      env: access.env,
-      conninfo: access.conninfo,
-      snapshotId: snapshot.id,
-      signal: bothSignals,
-    };
-    const starting = Array.from({ length: Math.max(1, Math.min(context.connections, parts.length)) }, () =>
-      CopyWorker.start({
-        ...shared,
-        psql: tools.path('psql'),
-        compressor: tools.compressor,
-        lockSql: lockedAhead ? lockStatements(snapshot.locked, true) : [],
-        idleSeconds: settings.idleSeconds,
-      }),
+    const children = await startReaders(
+      { access, tools, settings, snapshot, ...work, signal: innerSignal },
+      inner,
     );
-    const dumping = startSchemaDump({
-      ...shared,
-      pgDump: tools.path('pg_dump'),
-      lockWaitSeconds: Math.min(10, settings.lockWaitSeconds),
-    });
-    const [schemaDump, ...workers] = await allOrFirstFailure([dumping, ...starting] as const, inner);
     await settings.onStep('ready');
     return {
       server,
@@ -132,13 +107,10 @@ async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promis
       leader,
       counter,
       watcher,
-      workers,
-      lockedAhead,
-      schemaDump,
-      tables,
-      parts: biggestFirst(parts),
       applicationName,
       close,
+      ...work,
+      ...children,
     };
   } catch (error) {
     await close();
@@ -146,16 +118,76 @@ async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promis
   }
 }
 
-/** On a failure the others are told to stop and waited for, so that nothing of a failed attempt is left. */
-async function allOrFirstFailure(
-  started: readonly [Promise<SchemaDump>, ...Promise<CopyWorker>[]],
+interface Work {
+  readonly tables: readonly Relation[];
+  readonly parts: readonly Part[];
+  readonly lockedAhead: boolean;
+  readonly workerCount: number;
+}
+
+interface WorkOptions {
+  readonly context: BackupContext<PostgresConnection>;
+  readonly settings: Settings;
+  readonly server: ServerFacts;
+}
+
+async function listWork(
+  leader: Session,
+  snapshot: Snapshot,
+  { context, settings, server }: WorkOptions,
+): Promise<Work> {
+  const limits = {
+    connections: context.connections,
+    partBytes: settings.partBytes,
+    blockBytes: server.blockBytes,
+  };
+  const tables = snapshot.relations.filter((relation) => isCopied(relation, snapshot.onStandby));
+  requireReadableRows(tables);
+  const parts = biggestFirst([...(await largeObjectParts(leader, limits)), ...tableParts(tables, limits)]);
+  return {
+    tables,
+    parts,
+    // Leader, pg_dump and every worker hold a lock per table, in a space that the server shares with everybody else.
+    lockedAhead: snapshot.locked.length * (context.connections + 2) <= server.lockSlots / 2,
+    workerCount: Math.max(1, Math.min(context.connections, parts.length)),
+  };
+}
+
+interface ReaderOptions extends Work {
+  readonly access: LibpqAccess;
+  readonly tools: Tools;
+  readonly settings: Settings;
+  readonly snapshot: Snapshot;
+  readonly signal: AbortSignal;
+}
+
+/** Starts pg_dump and the workers. On a failure the others are told to stop and waited for, so that nothing of a failed attempt is left. */
+async function startReaders(
+  options: ReaderOptions,
   inner: AbortController,
-): Promise<[SchemaDump, ...CopyWorker[]]> {
+): Promise<{ readonly schemaDump: SchemaDump; readonly workers: readonly CopyWorker[] }> {
+  const { access, tools, settings, snapshot, signal } = options;
+  const shared = { env: access.env, conninfo: access.conninfo, snapshotId: snapshot.id, signal };
+  const starting = Array.from({ length: options.workerCount }, () =>
+    CopyWorker.start({
+      ...shared,
+      psql: tools.path('psql'),
+      compressor: tools.compressor,
+      lockSql: options.lockedAhead ? lockStatements(snapshot.locked, true) : [],
+      idleSeconds: settings.idleSeconds,
+    }),
+  );
+  const dumping = startSchemaDump({
+    ...shared,
+    pgDump: tools.path('pg_dump'),
+    lockWaitSeconds: Math.min(10, settings.lockWaitSeconds),
+  });
   try {
-    return (await Promise.all(started)) as [SchemaDump, ...CopyWorker[]];
+    const [schemaDump, ...workers] = await Promise.all([dumping, ...starting]);
+    return { schemaDump, workers };
   } catch (error) {
     inner.abort();
-    await Promise.allSettled(started);
+    await Promise.allSettled([dumping, ...starting]);
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import type { ManifestItem } from '../../vault/manifest.ts';
 import type { Relation } from './inventory.ts';
-import { displayName, quoteIdent, quoteName } from './quote.ts';
+import { displayName, quoteIdentifier, quoteName } from './quote.ts';
 
 /** One piece of work of a backup: what one COPY reads and one item stores. A plain list, so that several tasks could share it. */
 export interface Part {
@@ -88,7 +88,7 @@ function tablePart(relation: Relation, range: BlockRange | undefined): Part {
 }
 
 function copyOutSql(relation: Relation, range: BlockRange | undefined): string {
-  const columns = relation.columns.map(quoteIdent).join(', ');
+  const columns = relation.columns.map(quoteIdentifier).join(', ');
   const condition = relation.extensionCondition?.trim() ?? '';
   if (range === undefined && condition === '') {
     return `COPY ${quoteName(relation)}${columns === '' ? '' : ` (${columns})`} TO STDOUT`;

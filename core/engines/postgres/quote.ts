@@ -4,7 +4,7 @@ export interface QualifiedName {
   readonly name: string;
 }
 
-export function quoteIdent(identifier: string): string {
+export function quoteIdentifier(identifier: string): string {
   return `"${identifier.replaceAll('"', '""')}"`;
 }
 
@@ -14,7 +14,7 @@ export function quoteLiteral(text: string): string {
 }
 
 export function quoteName(name: QualifiedName): string {
-  return `${quoteIdent(name.schema)}.${quoteIdent(name.name)}`;
+  return `${quoteIdentifier(name.schema)}.${quoteIdentifier(name.name)}`;
 }
 
 /** What a person reads and types: quoted only where needed, so that two different names never look alike. */
@@ -23,7 +23,7 @@ export function displayName(name: QualifiedName): string {
 }
 
 function displayIdent(identifier: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(identifier) ? identifier : quoteIdent(identifier);
+  return /^[a-z_][a-z0-9_]*$/.test(identifier) ? identifier : quoteIdentifier(identifier);
 }
 
 /** A value for a libpq connection string. */

@@ -11,6 +11,8 @@ export interface CopyInAccess {
   readonly conninfo: string;
   readonly compressor: Compressor;
   readonly signal: AbortSignal;
+  /** What the server warned of. */
+  readonly onWarning: (message: string) => void;
 }
 
 export interface CopyIn {
@@ -76,6 +78,8 @@ export async function copyIn(access: CopyInAccess, copy: CopyIn, compressed: Rea
     onErrorLine: (line) => {
       const counted = /^holdfast rows (\d+)$/.exec(line)?.[1];
       if (counted !== undefined) rows = Number(counted);
+      const warning = /WARNING:\s+[0-9A-Z]{5}: (.*)$/.exec(line)?.[1];
+      if (warning !== undefined) access.onWarning(warning);
     },
   });
   // Only psql reads it from here on; nothing was read yet, because nothing was written yet.

@@ -1,6 +1,6 @@
 import { isHoldfastError } from '../../errors.ts';
 import type { Globals } from './globals.ts';
-import { quoteIdent, quoteLiteral } from './quote.ts';
+import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import type { Session } from './session.ts';
 
 /** Roles that managed services make themselves and let nobody else make. */
@@ -36,10 +36,13 @@ export async function createMissingRoles(session: Session, globals: Globals): Pr
         warnings.push(
           `role ${role.name} lacks SUPERUSER, REPLICATION or BYPASSRLS, which only a superuser can give`,
         );
-      await attempt(session, `GRANT ${quoteIdent(role.name)} TO CURRENT_USER`);
+      await attempt(session, `GRANT ${quoteIdentifier(role.name)} TO CURRENT_USER`);
     }
     if (role.comment !== null)
-      await attempt(session, `COMMENT ON ROLE ${quoteIdent(role.name)} IS ${quoteLiteral(role.comment)}`);
+      await attempt(
+        session,
+        `COMMENT ON ROLE ${quoteIdentifier(role.name)} IS ${quoteLiteral(role.comment)}`,
+      );
   }
   for (const membership of globals.memberships) {
     if (!created.has(membership.member) && !created.has(membership.role)) continue;
@@ -49,7 +52,10 @@ export async function createMissingRoles(session: Session, globals: Globals): Pr
   }
   for (const setting of globals.settings) {
     if (setting.role === null || setting.inDatabase || !created.has(setting.role)) continue;
-    const error = await attempt(session, `ALTER ROLE ${quoteIdent(setting.role)} SET ${settingSql(setting)}`);
+    const error = await attempt(
+      session,
+      `ALTER ROLE ${quoteIdentifier(setting.role)} SET ${settingSql(setting)}`,
+    );
     if (error !== undefined) warnings.push(`setting ${setting.name} of role ${setting.role}: ${error}`);
   }
   return warnings;
@@ -59,7 +65,7 @@ export async function createMissingRoles(session: Session, globals: Globals): Pr
 export async function restoreDatabaseProperties(session: Session, globals: Globals): Promise<string[]> {
   const warnings: string[] = [];
   const { name } = await session.one<{ name: string }>('select current_database() as name');
-  const database = quoteIdent(name);
+  const database = quoteIdentifier(name);
   const statements: string[] = [];
   if (globals.database.comment !== null)
     statements.push(`COMMENT ON DATABASE ${database} IS ${quoteLiteral(globals.database.comment)}`);
@@ -69,7 +75,7 @@ export async function restoreDatabaseProperties(session: Session, globals: Globa
     statements.push(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
     for (const grant of globals.database.grants) {
       statements.push(
-        `GRANT ${grant.privilege} ON DATABASE ${database} TO ${grant.grantee === null ? 'PUBLIC' : quoteIdent(grant.grantee)}${grant.grantable ? ' WITH GRANT OPTION' : ''}`,
+        `GRANT ${grant.privilege} ON DATABASE ${database} TO ${grant.grantee === null ? 'PUBLIC' : quoteIdentifier(grant.grantee)}${grant.grantable ? ' WITH GRANT OPTION' : ''}`,
       );
     }
   }
@@ -77,7 +83,7 @@ export async function restoreDatabaseProperties(session: Session, globals: Globa
     const whom =
       setting.role === null
         ? `DATABASE ${database}`
-        : `ROLE ${quoteIdent(setting.role)} IN DATABASE ${database}`;
+        : `ROLE ${quoteIdentifier(setting.role)} IN DATABASE ${database}`;
     statements.push(`ALTER ${whom} SET ${settingSql(setting)}`);
   }
   for (const statement of statements) {
@@ -128,11 +134,11 @@ function createRoleSql(role: Globals['roles'][number], asSuperuser: boolean): st
   const options = flags.map(([on, word]) => (on ? word : `NO${word}`));
   options.push(`CONNECTION LIMIT ${role.connectionLimit}`);
   if (role.validUntil !== null) options.push(`VALID UNTIL ${quoteLiteral(role.validUntil)}`);
-  return `CREATE ROLE ${quoteIdent(role.name)} WITH ${options.join(' ')}`;
+  return `CREATE ROLE ${quoteIdentifier(role.name)} WITH ${options.join(' ')}`;
 }
 
 function grantRoleSql(membership: Globals['memberships'][number], major: number): string {
-  const grant = `GRANT ${quoteIdent(membership.role)} TO ${quoteIdent(membership.member)}`;
+  const grant = `GRANT ${quoteIdentifier(membership.role)} TO ${quoteIdentifier(membership.member)}`;
   if (major < 16) return membership.admin ? `${grant} WITH ADMIN OPTION` : grant;
   const options = [`ADMIN ${membership.admin}`];
   if (membership.inherit !== null) options.push(`INHERIT ${membership.inherit}`);
@@ -151,7 +157,7 @@ const listSettings = new Set([
 ]);
 
 function settingSql(setting: { readonly name: string; readonly value: string }): string {
-  const name = setting.name.split('.').map(quoteIdent).join('.');
+  const name = setting.name.split('.').map(quoteIdentifier).join('.');
   if (!listSettings.has(setting.name.toLowerCase())) return `${name} TO ${quoteLiteral(setting.value)}`;
   const entries = setting.value.match(/"(?:[^"]|"")*"|[^",\s]+/g) ?? [];
   const values = entries.map((entry) =>

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { HoldfastError } from '../../errors.ts';
 import type { Manifest, ManifestItem } from '../../vault/manifest.ts';
-import { displayName, type QualifiedName, quoteIdent, quoteName } from './quote.ts';
+import { displayName, type QualifiedName, quoteIdentifier, quoteName } from './quote.ts';
 
 const nameSchema = z.strictObject({ schema: z.string(), name: z.string() });
 
@@ -91,7 +91,7 @@ function parseDetail<T>(schema: z.ZodType<T>, item: ManifestItem): T {
 export function copyTableStatements(entry: TableItem): string[] {
   const { detail, table } = entry;
   const target = detail.loadInto ?? table;
-  const columns = detail.columns.length === 0 ? '' : ` (${detail.columns.map(quoteIdent).join(', ')})`;
+  const columns = detail.columns.length === 0 ? '' : ` (${detail.columns.map(quoteIdentifier).join(', ')})`;
   const whole = detail.parts === undefined && detail.extension === undefined && detail.loadInto === undefined;
   // Emptied in the same transaction, a table takes frozen rows: no vacuum has to write them all again later.
   if (whole)

@@ -23,23 +23,26 @@ export const createObjects: readonly string[] = [
   forEachObject('PERFORM pg_catalog.lo_create(entry.id);'),
 ];
 
-/** Owners, grants and comments; after the pages, so that a foreign owner does not keep them out. */
+/** Comments, owners and grants, which become a warning where a role is missing; after the pages, so that a foreign owner does not keep them out. */
 export const describeObjects: readonly string[] = [
   listTable,
   copyList,
   forEachObject(`
-        IF entry.owner <> CURRENT_USER THEN EXECUTE format('ALTER LARGE OBJECT %s OWNER TO %I', entry.id, entry.owner); END IF;
-        IF entry.comment IS NOT NULL THEN EXECUTE format('COMMENT ON LARGE OBJECT %s IS %L', entry.id, entry.comment); END IF;
-        IF entry.grants IS NOT NULL THEN
-          DECLARE g record;
-          BEGIN
+        DECLARE g record;
+        BEGIN
+          IF entry.comment IS NOT NULL THEN EXECUTE format('COMMENT ON LARGE OBJECT %s IS %L', entry.id, entry.comment); END IF;
+          IF entry.owner <> CURRENT_USER THEN EXECUTE format('ALTER LARGE OBJECT %s OWNER TO %I', entry.id, entry.owner); END IF;
+          IF entry.grants IS NOT NULL THEN
             EXECUTE format('REVOKE ALL ON LARGE OBJECT %s FROM PUBLIC, %I', entry.id, entry.owner);
             FOR g IN SELECT * FROM json_to_recordset(entry.grants::json) AS x(grantee text, privilege text, grantable boolean) LOOP
-              EXECUTE format('GRANT %s ON LARGE OBJECT %s TO ', g.privilege, entry.id) || coalesce(format('%I', g.grantee), 'PUBLIC')
+              EXECUTE format('GRANT %s ON LARGE OBJECT %s TO ', g.privilege, entry.id)
+                || CASE WHEN g.grantee IS NULL THEN 'PUBLIC' ELSE format('%I', g.grantee) END
                 || CASE WHEN g.grantable THEN ' WITH GRANT OPTION' ELSE '' END;
             END LOOP;
-          END;
-        END IF;`),
+          END IF;
+        EXCEPTION WHEN undefined_object OR insufficient_privilege THEN
+          RAISE WARNING 'large object %: %', entry.id, SQLERRM;
+        END;`),
 ];
 
 /** Pages go in through a trigger that writes them and stores no row, so nothing is written twice. */

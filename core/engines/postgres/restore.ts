@@ -171,6 +171,7 @@ class Restore {
       conninfo: libpq.conninfo,
       compressor: tools.compressor,
       signal,
+      onWarning: (warning: string) => this.#warn([warning]),
     };
     const wanted =
       selection === undefined

@@ -1,0 +1,21 @@
+-- What came with later versions: 15 to 18.
+ALTER EVENT TRIGGER refuse_ddl DISABLE;
+CREATE TABLE app.virtual_columns (a int, doubled int GENERATED ALWAYS AS (a * 2) VIRTUAL, tripled int GENERATED ALWAYS AS (a * 3) STORED);
+INSERT INTO app.virtual_columns (a) SELECT generate_series(1, 20);
+CREATE TABLE app.nulls (a int, UNIQUE NULLS NOT DISTINCT (a));
+INSERT INTO app.nulls VALUES (NULL), (1);
+CREATE UNLOGGED SEQUENCE app.unlogged_sequence;
+SELECT nextval('app.unlogged_sequence');
+CREATE VIEW app.invoker WITH (security_invoker) AS SELECT * FROM app.cities;
+CREATE TABLE app.temporal (id int, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS));
+CREATE TABLE app.temporal_child (id int, during daterange, FOREIGN KEY (id, PERIOD during) REFERENCES app.temporal (id, PERIOD during));
+INSERT INTO app.temporal VALUES (1, '[2020-01-01,2021-01-01)');
+INSERT INTO app.temporal_child VALUES (1, '[2020-02-01,2020-03-01)');
+CREATE TABLE app.unenforced (id int REFERENCES app.empty NOT ENFORCED, a int NOT NULL);
+INSERT INTO app.unenforced VALUES (404, 1);
+ALTER TABLE app.unenforced ADD CONSTRAINT a_not_null NOT NULL id NOT VALID;
+CREATE PUBLICATION whole_schema FOR TABLES IN SCHEMA app;
+CREATE PUBLICATION filtered FOR TABLE app.tree (id, parent) WHERE (id > 5);
+CREATE COLLATION app.built_in (provider = builtin, locale = 'C.UTF-8');
+GRANT MAINTAIN ON app.kinds TO torture_reader;
+ALTER EVENT TRIGGER refuse_ddl ENABLE ALWAYS;
