@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import canonicalize from 'canonicalize';
 import type { Manifest } from '../vault/manifest.ts';
+import { manifestBytes } from '../vault/manifest-store.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
 
 /** What a state adds to the facts that stand in the manifest. */
@@ -23,9 +23,7 @@ export function recordOf(manifest: Manifest, region: string, state: PointState):
     startedAt: manifest.startedAt,
     finishedAt: manifest.finishedAt,
     ...(manifest.lockedUntil !== undefined && { lockedUntil: manifest.lockedUntil }),
-    manifestSha256: createHash('sha256')
-      .update(canonicalize(manifest) ?? '')
-      .digest('hex'),
+    manifestSha256: createHash('sha256').update(manifestBytes(manifest)).digest('hex'),
     items: manifest.totals.items,
     rows: manifest.totals.rows,
     bytes: manifest.totals.bytes,

@@ -1,5 +1,4 @@
 import type { RunningJob } from '../catalog/job.ts';
-import { recoveryPointPrefix, sourcePrefix } from '../vault/layout.ts';
 import type { BackupJob } from './run-backup.ts';
 
 const dayMilliseconds = 86_400_000;
@@ -12,10 +11,10 @@ const maxAgeDays = 7;
  * `holdfast local backup`) are left alone for seven days.
  */
 export async function abortLeftoverUploads(
-  context: Pick<BackupJob<unknown>, 'catalog' | 'uploads' | 'log' | 'now'>,
+  context: Pick<BackupJob<unknown>, 'catalog' | 'vault' | 'log' | 'now'>,
   job: RunningJob,
 ): Promise<number> {
-  const { catalog, uploads, now } = context;
+  const { catalog, vault, now } = context;
   const jobs = await catalog.listJobs({ source: job.source, limit: 100 });
   const dead = jobs.filter(
     ({ kind, state }) => kind === 'backup' && (state === 'failed' || state === 'running'),
@@ -23,9 +22,9 @@ export async function abortLeftoverUploads(
   const ids = new Set(dead.map(({ recoveryPointId }) => recoveryPointId).filter((id) => id !== undefined));
   // Our own id is free to be cleaned too: this task has not begun to write.
   let aborted = 0;
-  for (const id of ids) aborted += await uploads.abortUploads(recoveryPointPrefix(job.source, id), now());
+  for (const id of ids) aborted += await vault.abortUploads(job.source, { id, before: now() });
   const old = new Date(now().getTime() - maxAgeDays * dayMilliseconds);
-  aborted += await uploads.abortUploads(sourcePrefix(job.source), old);
+  aborted += await vault.abortUploads(job.source, { before: old });
   if (aborted > 0) context.log.info('aborted uploads that earlier jobs left behind', { aborted });
   return aborted;
 }

@@ -6,6 +6,9 @@ import { errorCodeOf, isHoldfastError } from '../errors.ts';
 /** A dead task frees its source after this long; sixty renewals fit in, so a slow catalogue loses no lease. */
 export const taskLeaseSeconds = 120;
 
+/** The catalogue has progress every 2 s; the log, which is kept for longer, every 30 s. */
+const roundsPerLogLine = 15;
+
 export interface KeepLeaseOptions {
   readonly catalog: Pick<CatalogStore, 'renew'>;
   readonly jobId: string;
@@ -30,9 +33,11 @@ export function keepLease(options: KeepLeaseOptions): LeaseKeeper {
   const lost = new AbortController();
   const stopped = new AbortController();
   const loop = (async () => {
-    while (!stopped.signal.aborted && !lost.signal.aborted) {
+    for (let round = 1; !stopped.signal.aborted && !lost.signal.aborted; round += 1) {
       await pause(options.everySeconds * 1000, stopped.signal);
       if (!stopped.signal.aborted) await renewOnce(options, lost);
+      const progress = round % roundsPerLogLine === 0 ? options.progress() : undefined;
+      if (progress !== undefined) options.log.info('progress', { ...progress });
     }
   })();
   return {
@@ -46,8 +51,9 @@ export function keepLease(options: KeepLeaseOptions): LeaseKeeper {
 
 async function renewOnce(options: KeepLeaseOptions, lost: AbortController): Promise<void> {
   const leaseUntil = new Date(options.now().getTime() + taskLeaseSeconds * 1000);
+  const progress = options.progress();
   try {
-    await options.catalog.renew(options.jobId, leaseUntil, options.progress());
+    await options.catalog.renew(options.jobId, leaseUntil, progress);
   } catch (error) {
     if (isHoldfastError(error, 'LEASE_LOST')) lost.abort(error);
     else options.log.warn('the lease could not be renewed; trying again', { code: errorCodeOf(error) });

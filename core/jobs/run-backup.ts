@@ -5,7 +5,6 @@ import { recordOf } from '../catalog/point-record.ts';
 import type { RecoveryPoint } from '../catalog/recovery-point.ts';
 import { errorCodeOf, HoldfastError, isHoldfastError } from '../errors.ts';
 import type { ItemInput } from '../vault/vault.ts';
-import type { ObjectStore } from '../vault/object-store.ts';
 import type { Manifest } from '../vault/manifest.ts';
 import { abortLeftoverUploads } from './abort-leftovers.ts';
 import { abortReason, type JobContext, persist, requireEpoch, takeUp } from './job-context.ts';
@@ -17,8 +16,6 @@ export interface BackupJob<Connection> extends JobContext<Connection> {
   readonly connect: () => Promise<Connection>;
   readonly onDdl: 'yield' | 'hold';
   readonly lockUntil?: Date;
-  /** The vault's objects, for what earlier jobs left behind. */
-  readonly uploads: Pick<ObjectStore, 'abortUploads'>;
   /** Tries for faults that may pass (server restarting, a schema change that goes first). @default 3 */
   readonly tries?: number;
   /** Pause before the second try, doubled before the third. @default 60 */

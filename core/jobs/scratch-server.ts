@@ -4,7 +4,7 @@ import path from 'node:path';
 import pg from 'pg';
 import * as z from 'zod';
 import type { PostgresConnection } from '../engines/postgres/connection.ts';
-import { quoteIdent, quoteLiteral } from '../engines/postgres/quote.ts';
+import { quoteIdentifier, quoteLiteral } from '../engines/postgres/quote.ts';
 import { HoldfastError } from '../errors.ts';
 import type { Manifest } from '../vault/manifest.ts';
 import type { ScratchServer } from './run-restore-test.ts';
@@ -73,7 +73,7 @@ function createDatabase(manifest: Manifest): string {
   // Only the locales that every server has: names of others differ between systems.
   const known = ['C', 'POSIX'].includes(database.collate ?? '');
   const locale = known || database.encoding === 'SQL_ASCII' ? " lc_collate 'C' lc_ctype 'C'" : '';
-  return `create database ${quoteIdent(databaseName)} template template0${encoding}${locale}`;
+  return `create database ${quoteIdentifier(databaseName)} template template0${encoding}${locale}`;
 }
 
 async function withClient<T>(

@@ -82,8 +82,16 @@ export const taskStaticSettingsSchema = z.object({
     .describe('Folder shared with the scratch server: a file `stop` in it tells that server to shut down.'),
   HOLDFAST_POSTGRES_BIN: z
     .string()
-    .default('/usr/lib/postgresql/{major}/bin')
-    .describe('Where the client programs of a PostgreSQL major are; {major} is replaced.'),
+    .optional()
+    .describe(
+      "Where the client programs of a PostgreSQL major are; {major} is replaced. The engine looks in Debian's and Red Hat's places when missing.",
+    ),
+  HOLDFAST_CA_FILE: z
+    .string()
+    .optional()
+    .describe(
+      "PEM file with the authorities that verify-ca and verify-full trust; the system's when missing.",
+    ),
   HOLDFAST_PROGRESS_SECONDS: z.coerce
     .number()
     .min(0.1)

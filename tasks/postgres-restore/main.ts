@@ -1,0 +1,34 @@
+import { runRestore } from '../../core/jobs/run-restore.ts';
+import { runRestoreTest } from '../../core/jobs/run-restore-test.ts';
+import { postgresScratch } from '../../core/jobs/scratch-server.ts';
+import { runTask, type TaskContext } from '../entrypoint.ts';
+import { connectBySecret, postgresJob, required } from '../postgres.ts';
+
+async function restore(task: TaskContext) {
+  const { settings } = task;
+  return runRestore({
+    ...(await postgresJob(task)),
+    recoveryPointId: settings.HOLDFAST_RECOVERY_POINT_ID,
+    connect: connectBySecret(settings),
+    ...(settings.HOLDFAST_TABLES !== undefined && { tables: settings.HOLDFAST_TABLES }),
+  });
+}
+
+async function restoreTest(task: TaskContext) {
+  const { settings } = task;
+  const scratch = postgresScratch({
+    port: required(settings.HOLDFAST_SCRATCH_PORT, 'HOLDFAST_SCRATCH_PORT'),
+    controlDirectory: required(settings.HOLDFAST_SCRATCH_CONTROL, 'HOLDFAST_SCRATCH_CONTROL'),
+  });
+  return runRestoreTest({
+    ...(await postgresJob(task)),
+    recoveryPointId: settings.HOLDFAST_RECOVERY_POINT_ID,
+    scratch,
+    assertions: settings.HOLDFAST_CHECKS ?? [],
+  });
+}
+
+await runTask(async (task) => {
+  const isTest = task.settings.HOLDFAST_JOB_KIND === 'restore-test';
+  return { ...(await (isTest ? restoreTest(task) : restore(task))) };
+});
