@@ -23,6 +23,8 @@ export interface PostgresServerOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** @default the user `postgres` has this password and loopback needs it (scram-sha-256) */
   readonly password?: string;
+  /** Loopback needs no password, as in a task's scratch server. @default false */
+  readonly trust?: boolean;
 }
 
 /** A real PostgreSQL on loopback, made by initdb; for the sandbox and the tests. */
@@ -76,6 +78,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     port: options.port ?? (await freePort()),
     password: options.password ?? 'sandbox',
     user: serverUser(),
+    authentication: options.trust === true ? 'trust' : 'scram-sha-256',
   };
   fs.mkdirSync(cluster.dataDirectory, { recursive: true });
   if (cluster.user !== undefined) fs.chownSync(cluster.dataDirectory, cluster.user.uid, cluster.user.gid);
@@ -92,6 +95,7 @@ interface Cluster {
   readonly port: number;
   readonly password: string;
   readonly user: ServerUser | undefined;
+  readonly authentication: 'trust' | 'scram-sha-256';
 }
 
 function launch(cluster: Cluster, settings: PostgresServerOptions['settings']): ChildProcess {
@@ -178,11 +182,11 @@ function serverUser(): ServerUser | undefined {
   return process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined;
 }
 
-async function initialise({ bin, dataDirectory, password, user }: Cluster): Promise<void> {
+async function initialise({ bin, dataDirectory, password, user, authentication }: Cluster): Promise<void> {
   const passwordFile = path.join(os.tmpdir(), `holdfast-pw-${process.pid}-${path.basename(dataDirectory)}`);
   fs.writeFileSync(passwordFile, password, { mode: 0o600 });
   if (user !== undefined) fs.chownSync(passwordFile, user.uid, user.gid);
-  const args = ['-D', dataDirectory, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`];
+  const args = ['-D', dataDirectory, '-U', 'postgres', '-A', authentication, `--pwfile=${passwordFile}`];
   try {
     await run(path.join(bin, 'initdb'), [...args, '-E', 'UTF8', '--locale=C', '--no-sync'], {
       cwd: dataDirectory,

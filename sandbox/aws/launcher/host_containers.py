@@ -6,6 +6,8 @@ a free one per task, the shared volume a temporary folder. Each process is descr
 switches a Region off finds its processes.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re
