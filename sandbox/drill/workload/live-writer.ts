@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import path from 'node:path';
+import pg from 'pg';
+import { type PostgresServer, postgresBinDirectory } from '../../postgres/postgres-server.ts';
+import { signCanary } from './canary.ts';
+import { toolEnvironment } from './load-shop.ts';
+
+/** Orders written while the drill runs are numbered from here on, one after another. */
+export const firstLiveNumber = 1_000_000_000;
+
+export interface Acknowledged {
+  readonly number: number;
+  /** When the server's answer to COMMIT was here. */
+  readonly at: Date;
+}
+
+export interface LiveWriter {
+  readonly acknowledged: readonly Acknowledged[];
+  readonly newestCanary: () => { readonly seq: number; readonly writtenAt: Date } | undefined;
+  /** Ends by itself when the database is killed; then this only waits. */
+  stop(): Promise<void>;
+}
+
+/** Keeps writing: numbered orders, pgbench's transactions, and one signed canary a second. */
+export async function startLiveWriter(
+  server: PostgresServer,
+  database: string,
+  canaryKey: Buffer,
+): Promise<LiveWriter> {
+  const writer = new Writer(server, database, canaryKey);
+  await writer.start();
+  return writer;
+}
+
+class Writer implements LiveWriter {
+  readonly acknowledged: Acknowledged[] = [];
+  readonly #server: PostgresServer;
+  readonly #database: string;
+  readonly #key: Buffer;
+  readonly #loops: Promise<void>[] = [];
+  #pgbench: ChildProcess | undefined;
+  #stopping = false;
+  #canary: { seq: number; writtenAt: Date } | undefined;
+
+  constructor(server: PostgresServer, database: string, key: Buffer) {
+    this.#server = server;
+    this.#database = database;
+    this.#key = key;
+  }
+
+  readonly newestCanary = () => this.#canary;
+
+  async start(): Promise<void> {
+    this.#loops.push(this.#repeat(20, (client, turn) => this.#order(client, turn)));
+    this.#loops.push(this.#repeat(1_000, (client, turn) => this.#writeCanary(client, turn)));
+    this.#pgbench = spawn(
+      path.join(postgresBinDirectory(this.#server.major), 'pgbench'),
+      ['-n', '-c', '1', '-R', '25', '-T', '86400'],
+      {
+        env: toolEnvironment(this.#server, this.#database),
+        stdio: 'ignore',
+      },
+    );
+    // The first canary must be there before anything is promised.
+    while (this.#canary === undefined && !this.#stopping)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#pgbench?.kill('SIGTERM');
+    await Promise.all(this.#loops);
+  }
+
+  /** One connection, one turn after another, until it is told to stop or the server is gone. */
+  async #repeat(
+    everyMilliseconds: number,
+    turn: (client: pg.Client, number: number) => Promise<void>,
+  ): Promise<void> {
+    const client = new pg.Client({ connectionString: this.#server.url(this.#database) });
+    client.on('error', () => (this.#stopping = true));
+    await client.connect();
+    for (let number = 0; !this.#stopping; number += 1) {
+      const begin = Date.now();
+      try {
+        await turn(client, number);
+      } catch (error) {
+        if (this.#stopping) break;
+        // A connection that broke is the disaster itself; anything else is a fault of this writer.
+        if (error instanceof pg.DatabaseError && error.code?.startsWith('57') !== true) throw error;
+        this.#stopping = true;
+      }
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.max(0, everyMilliseconds - (Date.now() - begin))),
+      );
+    }
+    await client.end().catch(() => undefined);
+  }
+
+  async #order(client: pg.Client, turn: number): Promise<void> {
+    const number = firstLiveNumber + turn;
+    const [one, two] = [100 + (turn % 900), 250 + (turn % 700)];
+    await client.query('begin');
+    const { rows } = await client.query<{ id: string }>(
+      `insert into shop.orders (tenant_id, customer_id, number, status, total, note, created_at)
+       select tenant_id, id, $1, 'new', $2, 'written during the drill', now() from shop.customers where id = 1 returning id`,
+      [number, ((one * 2 + two) / 100).toFixed(2)],
+    );
+    await client.query(
+      `insert into shop.order_items (order_id, sku, quantity, price) values ($1, 'SKU-LIVE-1', 2, $2), ($1, 'SKU-LIVE-2', 1, $3)`,
+      [rows[0]?.id, (one / 100).toFixed(2), (two / 100).toFixed(2)],
+    );
+    await client.query('commit');
+    this.acknowledged.push({ number, at: new Date() });
+  }
+
+  async #writeCanary(client: pg.Client, turn: number): Promise<void> {
+    const writtenAt = new Date();
+    const seq = turn + 1;
+    await client.query('insert into holdfast.canary (seq, written_at, signature) values ($1, $2, $3)', [
+      seq,
+      writtenAt.toISOString(),
+      signCanary(this.#key, seq, writtenAt),
+    ]);
+    this.#canary = { seq, writtenAt };
+  }
+}

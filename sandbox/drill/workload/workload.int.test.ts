@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type PostgresServer, startPostgres } from '../../postgres/postgres-server.ts';
+import { compareWithAcknowledged } from './compare.ts';
+import { firstLiveNumber, startLiveWriter } from './live-writer.ts';
+import { loadShop, sql } from './load-shop.ts';
+import { Prose, Random } from './random.ts';
+
+let server: PostgresServer;
+const key = Buffer.alloc(32, 7);
+beforeAll(async () => {
+  server = await startPostgres();
+  await loadShop(server, { database: 'shop', scale: 0.01 });
+});
+afterAll(() => server.destroy());
+
+describe('Prose', () => {
+  it('gives the same text for the same seed and another for another', () => {
+    const text = (seed: number) => new Prose(new Random(seed)).sentence(20);
+    expect(text(1)).toBe(text(1));
+    expect(text(1)).not.toBe(text(2));
+  });
+});
+
+describe('workload', () => {
+  it('loads consistent rows, keeps writing, and finds exactly what is missing afterwards', async () => {
+    const writer = await startLiveWriter(server, 'shop', key);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await writer.stop();
+    const acknowledged = [...writer.acknowledged];
+    expect(acknowledged.length).toBeGreaterThan(10);
+    const whole = await compareWithAcknowledged(server, 'shop', { acknowledged, canaryKey: key });
+    expect(whole.missing).toEqual([]);
+    expect(whole.checks.filter((check) => !check.ok)).toEqual([]);
+    expect(whole.newestCanary).toMatchObject({ seq: writer.newestCanary()?.seq, signatureValid: true });
+
+    await sql(
+      server,
+      'shop',
+      `delete from shop.order_items where order_id = (select id from shop.orders where number = ${firstLiveNumber + 3})`,
+    );
+    await sql(server, 'shop', `delete from shop.orders where number = ${firstLiveNumber + 3}`);
+    await sql(
+      server,
+      'shop',
+      `update holdfast.canary set signature = repeat('0', 64) where seq = (select max(seq) from holdfast.canary)`,
+    );
+    await sql(server, 'shop', `update shop.orders set total = total + 1 where id = 1`);
+    const broken = await compareWithAcknowledged(server, 'shop', { acknowledged, canaryKey: key });
+    expect(broken.missing).toEqual([firstLiveNumber + 3]);
+    expect(broken.checks.filter((check) => !check.ok).map((check) => check.name)).toEqual([
+      'every order total is the sum of its items',
+      'live orders end at one moment, without a gap',
+      'newest canary carries a valid signature',
+    ]);
+  });
+});
