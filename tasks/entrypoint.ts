@@ -60,8 +60,7 @@ async function recordFailure({ settings, catalog, log }: TaskContext, error: unk
     ...facts(settings),
     level: 'error',
     message: 'failed',
-    ...failure,
-    reason: failure.message,
+    detail: failure,
     stack: stackOf(error),
   });
   try {

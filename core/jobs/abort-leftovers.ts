@@ -1,5 +1,6 @@
 import type { RunningJob } from '../catalog/job.ts';
-import type { BackupJob } from './run-backup.ts';
+import { errorCodeOf } from '../errors.ts';
+import type { JobContext } from './job-context.ts';
 
 const dayMilliseconds = 86_400_000;
 /** The bucket's own rule aborts what is older; here it also holds for vaults without rules. */
@@ -11,7 +12,7 @@ const maxAgeDays = 7;
  * `holdfast local backup`) are left alone for seven days.
  */
 export async function abortLeftoverUploads(
-  context: Pick<BackupJob<unknown>, 'catalog' | 'vault' | 'log' | 'now'>,
+  context: Pick<JobContext<unknown>, 'catalog' | 'vault' | 'log' | 'now'>,
   job: RunningJob,
 ): Promise<number> {
   const { catalog, vault, now } = context;
@@ -21,10 +22,15 @@ export async function abortLeftoverUploads(
   );
   const ids = new Set(dead.map(({ recoveryPointId }) => recoveryPointId).filter((id) => id !== undefined));
   // Our own id is free to be cleaned too: this task has not begun to write.
-  let aborted = 0;
-  for (const id of ids) aborted += await vault.abortUploads(job.source, { id, before: now() });
+  const orders = [...ids].map((id) => ({ id, before: now() }));
   const old = new Date(now().getTime() - maxAgeDays * dayMilliseconds);
-  aborted += await vault.abortUploads(job.source, { before: old });
+  let aborted = 0;
+  try {
+    for (const order of [...orders, { before: old }]) aborted += await vault.abortUploads(job.source, order);
+  } catch (error) {
+    // Cleaning saves money, the backup saves the data: what cannot be cleaned now is tried by the next run.
+    context.log.warn('leftover uploads could not be aborted', { code: errorCodeOf(error) });
+  }
   if (aborted > 0) context.log.info('aborted uploads that earlier jobs left behind', { aborted });
   return aborted;
 }

@@ -30,6 +30,8 @@ export async function runBackup<Connection>(context: BackupJob<Connection>): Pro
   const job = await takeUp(context);
   const committed = await committedBefore(context, job);
   if (committed !== undefined) return recordPoint(context, committed);
+  // Before anything is cleaned: only who holds the lease may take other uploads for dead.
+  await context.catalog.renew(job.id, new Date(context.now().getTime() + taskLeaseSeconds * 1000));
   await abortLeftoverUploads(context, job);
   const meter = new ProgressMeter(context.now);
   const keeper = keepLease({

@@ -1,0 +1,187 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createMemoryCatalogStore } from '../catalog/catalog-store.memory.ts';
+import type { CatalogStore } from '../catalog/catalog-store.ts';
+import { HoldfastError } from '../errors.ts';
+import { claimJob, type ClaimJobDependencies } from './claim-job.ts';
+import { claimReplySchema, type ClaimRequest } from './messages.ts';
+import { examplePlan } from './testing.ts';
+
+const noon = new Date('2026-11-02T12:00:00.000Z');
+const pointId = '01JBN2V4ZKQ0000000000000AA';
+const arn = (name: string) => `arn:aws:states:us-east-1:111122223333:execution:holdfast-acme-backup:${name}`;
+
+describe('claimJob', () => {
+  let catalog: CatalogStore;
+  let running: Set<string>;
+  let deps: ClaimJobDependencies;
+  const request = (change: Partial<ClaimRequest> = {}): ClaimRequest => ({
+    kind: 'backup',
+    source: 'shop-db',
+    executionArn: arn('one'),
+    executionStartedAt: noon.toISOString(),
+    ...change,
+  });
+  const scheduled = (name: string, at = noon) =>
+    request({ executionArn: arn(name), scheduledFor: at.toISOString() });
+
+  beforeEach(() => {
+    catalog = createMemoryCatalogStore();
+    running = new Set([arn('one'), arn('two'), arn('three')]);
+    deps = {
+      catalog,
+      plan: examplePlan,
+      region: 'us-east-1',
+      resolvePoint: async () => ({ id: pointId, engineVersion: '17.5' }),
+      isRunning: async (owner) => running.has(owner),
+      now: () => noon,
+    };
+  });
+
+  it('writes the first control item and gives the task its order', async () => {
+    const reply = await claimJob(deps, request());
+    expect(claimReplySchema.parse(reply)).toEqual(reply);
+    expect(await catalog.control()).toEqual({ activeRegion: 'us-east-1', epoch: 1 });
+    expect(reply).toMatchObject({ outcome: 'claimed', taskDefinition: 'holdfast-acme-postgres-backup' });
+    if (reply.outcome !== 'claimed') throw new Error('not claimed');
+    expect(Object.fromEntries(reply.environment.map(({ Name, Value }) => [Name, Value]))).toEqual({
+      HOLDFAST_JOB_ID: reply.jobId,
+      HOLDFAST_JOB_KIND: 'backup',
+      HOLDFAST_SOURCE: 'shop-db',
+      HOLDFAST_RECOVERY_POINT_ID: reply.recoveryPointId,
+      HOLDFAST_CONNECTIONS: '4',
+      HOLDFAST_SECRET: 'shop-db/backup',
+      HOLDFAST_TLS: 'verify-full',
+      HOLDFAST_ON_DDL: 'yield',
+      HOLDFAST_LOCK_UNTIL: '2026-12-02T12:00:00.000Z',
+    });
+    expect(await catalog.getJob(reply.jobId)).toMatchObject({
+      state: 'running',
+      epoch: 1,
+      owner: arn('one'),
+    });
+  });
+
+  it('gives the same execution the same job again', async () => {
+    expect(await claimJob(deps, request())).toEqual(await claimJob(deps, request()));
+    expect(await catalog.listJobs()).toHaveLength(1);
+  });
+
+  it('lets one of two schedules at once run and records the other as skipped', async () => {
+    const replies = await Promise.all([claimJob(deps, scheduled('one')), claimJob(deps, scheduled('two'))]);
+    expect(replies.map(({ outcome }) => outcome).toSorted()).toEqual(['claimed', 'skipped']);
+    const jobs = await catalog.listJobs();
+    expect(jobs.map(({ state }) => state).toSorted()).toEqual(['running', 'skipped']);
+  });
+
+  it('skips while another job holds the source, and names it', async () => {
+    const first = await claimJob(deps, scheduled('one'));
+    const later = new Date(noon.getTime() + 60_000);
+    const reply = await claimJob({ ...deps, now: () => later }, scheduled('two', later));
+    expect(reply).toMatchObject({ outcome: 'skipped', runningJobId: first.jobId });
+    expect(await catalog.getJob(reply.jobId)).toMatchObject({ state: 'skipped', runningJobId: first.jobId });
+    expect(await catalog.leaseOf('shop-db')).toMatchObject({ jobId: first.jobId });
+  });
+
+  it('takes over from an execution that died and records its job as failed', async () => {
+    const first = await claimJob(deps, scheduled('one'));
+    running.delete(arn('one'));
+    const later = new Date(noon.getTime() + 60_000);
+    const reply = await claimJob({ ...deps, now: () => later }, scheduled('two', later));
+    expect(reply).toMatchObject({ outcome: 'claimed' });
+    expect(await catalog.getJob(first.jobId)).toMatchObject({
+      state: 'failed',
+      error: { code: 'TASK_KILLED' },
+    });
+    expect(await catalog.leaseOf('shop-db')).toMatchObject({ jobId: reply.jobId, owner: arn('two') });
+  });
+
+  it('takes over the same scheduled run when claim and lease belong to two dead executions', async () => {
+    await claimJob(deps, scheduled('one'));
+    running.delete(arn('one'));
+    const later = new Date(noon.getTime() + 60_000);
+    await claimJob({ ...deps, now: () => later }, scheduled('two', later));
+    running.delete(arn('two'));
+    expect(await claimJob(deps, scheduled('three'))).toMatchObject({ outcome: 'claimed' });
+  });
+
+  it('does not run a second time what was completed', async () => {
+    const first = await claimJob(deps, scheduled('one'));
+    await catalog.complete(first.jobId, { items: 1, rows: 1, seconds: 1 }, noon);
+    running.delete(arn('one'));
+    expect(await claimJob(deps, scheduled('two'))).toMatchObject({
+      outcome: 'skipped',
+      runningJobId: first.jobId,
+    });
+  });
+
+  it('stands down on schedule where the Region is not active, and refuses a person', async () => {
+    const standby = { ...deps, region: 'us-west-2' };
+    expect(await claimJob(standby, scheduled('one'))).toMatchObject({ outcome: 'skipped' });
+    await expect(claimJob(standby, request())).rejects.toMatchObject({ code: 'REGION_NOT_ACTIVE' });
+    expect((await catalog.listJobs()).map(({ state }) => state)).toEqual(['skipped']);
+    expect(await catalog.leaseOf('shop-db')).toBeUndefined();
+  });
+
+  it('restores in a Region that is not active, into a target of that Region', async () => {
+    const standby = { ...deps, region: 'us-west-2' };
+    const restore = request({
+      kind: 'restore',
+      recoveryPoint: 'latest',
+      target: 'shop-db-restored',
+      tables: ['public.a b'],
+    });
+    const reply = await claimJob(standby, restore);
+    expect(reply).toMatchObject({
+      taskDefinition: 'holdfast-acme-postgres-restore',
+      recoveryPointId: pointId,
+    });
+    if (reply.outcome !== 'claimed') throw new Error('not claimed');
+    expect(reply.environment).toContainEqual({ Name: 'HOLDFAST_TABLES', Value: '["public.a b"]' });
+    expect(reply.environment).toContainEqual({ Name: 'HOLDFAST_SECRET', Value: 'shop-db/restored' });
+  });
+
+  it('refuses a target that is elsewhere or unknown, and a source that the plan lacks', async () => {
+    const restore = request({ kind: 'restore', recoveryPoint: 'latest', target: 'shop-db-restored' });
+    await expect(claimJob(deps, restore)).rejects.toMatchObject({ code: 'TARGET_NOT_FOUND' });
+    await expect(claimJob(deps, { ...restore, target: 'x' })).rejects.toMatchObject({
+      code: 'TARGET_NOT_FOUND',
+    });
+    await expect(claimJob(deps, request({ source: 'nobody' }))).rejects.toMatchObject({
+      code: 'SOURCE_NOT_FOUND',
+    });
+    expect(await catalog.listJobs()).toEqual([]);
+  });
+
+  it('asks for the point that is complete here and claims nothing when there is none', async () => {
+    const asked: string[] = [];
+    const resolvePoint = async (source: string, id: string) => {
+      asked.push(`${source} ${id}`);
+      throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', 'none');
+    };
+    const test = request({ kind: 'restore-test' });
+    await expect(claimJob({ ...deps, resolvePoint }, test)).rejects.toMatchObject({
+      code: 'RECOVERY_POINT_NOT_FOUND',
+    });
+    expect(asked).toEqual(['shop-db latest']);
+    expect(await catalog.listJobs()).toEqual([]);
+  });
+
+  it("runs a restore test beside a scratch server of the source's major, or says that there is none", async () => {
+    const test = request({ kind: 'restore-test' });
+    expect(await claimJob(deps, test)).toMatchObject({
+      taskDefinition: 'holdfast-acme-postgres-restore-test-17',
+    });
+    const old = { ...deps, resolvePoint: async () => ({ id: pointId, engineVersion: '13.9' }) };
+    const second = { ...test, executionArn: arn('two') };
+    await expect(claimJob(old, second)).rejects.toMatchObject({ code: 'NOT_TESTABLE_HERE' });
+  });
+
+  it('refuses an order that a task cannot be given', async () => {
+    const [source] = examplePlan.sources;
+    const checks = [{ name: 'long', sql: `select '${'x'.repeat(7000)}' = ''` }];
+    const plan = { ...examplePlan, sources: [{ ...source!, checks }] };
+    await expect(claimJob({ ...deps, plan }, request({ kind: 'restore-test' }))).rejects.toMatchObject({
+      code: 'NOT_SUPPORTED_YET',
+    });
+  });
+});

@@ -1,0 +1,275 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import pg from 'pg';
+import { ulid } from 'ulid';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDynamoCatalogStore } from '../core/catalog/catalog-store.dynamodb.ts';
+import type { CatalogStore } from '../core/catalog/catalog-store.ts';
+import { createCatalogTable } from '../core/catalog/testing.dynamodb.ts';
+import type { PostgresConnection } from '../core/engines/postgres/connection.ts';
+import { createPostgresEngine } from '../core/engines/postgres/postgres-engine.ts';
+import { runRestore } from '../core/jobs/run-restore.ts';
+import { openVault } from '../core/vault/open-vault.ts';
+import type { Vault } from '../core/vault/vault.ts';
+import { type LocalAws, startAws } from '../sandbox/aws/local-aws.ts';
+import {
+  postgresBinDirectory,
+  type PostgresServer,
+  startPostgres,
+} from '../sandbox/postgres/postgres-server.ts';
+
+const source = 'shop-db';
+const rows = 20_000;
+const silent = { info: () => undefined, warn: () => undefined };
+const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-task-'));
+const binDirectory = () => postgresBinDirectory(18);
+
+let aws: LocalAws;
+let server: PostgresServer;
+let client: DynamoDBClient;
+let catalog: CatalogStore;
+let vault: Vault;
+
+beforeAll(async () => {
+  [aws, server] = await Promise.all([startAws(), startPostgres()]);
+  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
+  client = new DynamoDBClient({ endpoint: aws.endpoint, region: 'us-east-1', credentials });
+  await createCatalogTable(client, 'catalog');
+  catalog = createDynamoCatalogStore({ client, table: 'catalog' });
+  await catalog.setControl({ activeRegion: 'us-east-1', epoch: 1 }, undefined);
+  fs.mkdirSync(path.join(directory, 'vault'));
+  const keys = { kind: 'key-file' as const, path: path.join(directory, 'key'), create: true };
+  vault = await openVault({ url: path.join(directory, 'vault'), keys });
+  await sql(
+    server.connection,
+    `create table orders (id bigint primary key, note text);
+     insert into orders select n, repeat(md5(n::text), 20) from generate_series(1, ${rows}) n`,
+  );
+});
+
+afterAll(async () => {
+  client?.destroy();
+  await Promise.all([aws?.stop(), server?.destroy()]);
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+async function sql(connection: PostgresConnection, text: string): Promise<Record<string, unknown>[]> {
+  const { dbname, username, ...rest } = connection;
+  const session = new pg.Client({ ...rest, database: dbname, user: username });
+  await session.connect();
+  try {
+    return (await session.query(text)).rows as Record<string, unknown>[];
+  } finally {
+    await session.end();
+  }
+}
+
+let runs = 0;
+async function claim(kind: 'backup' | 'restore' = 'backup'): Promise<string> {
+  runs += 1;
+  const jobId = `job-${String(runs).padStart(3, '0')}`;
+  const now = new Date();
+  const previous = await catalog.leaseOf(source);
+  await catalog.claim({
+    jobId,
+    kind,
+    source,
+    region: 'us-east-1',
+    owner: `execution-${runs}`,
+    epoch: 1,
+    scheduledFor: now,
+    now,
+    leaseUntil: new Date(now.getTime() + 60_000),
+    ...(kind === 'backup' && { recoveryPointId: ulid() }),
+    ...(kind === 'restore' && { target: `target-${runs}` }),
+    // As claim-job does after it found the execution ended.
+    takeOverFrom: previous === undefined ? [] : [previous.owner],
+  });
+  return jobId;
+}
+
+interface Task {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ readonly code: number | null; readonly output: string }>;
+}
+
+function startTask(jobId: string): Task {
+  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'testing/backup-child.ts')], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      ...aws.environment,
+      HOLDFAST_PLAN_NAME: 'acme',
+      HOLDFAST_REGION: 'us-east-1',
+      HOLDFAST_PEER_REGION: 'us-west-2',
+      HOLDFAST_TABLE: 'catalog',
+      HOLDFAST_VAULT_URL: 's3://holdfast-acme',
+      HOLDFAST_PEER_VAULT_URL: 's3://holdfast-acme-peer',
+      HOLDFAST_VAULT_KEY_ARN: 'arn:aws:kms:us-east-1:111122223333:key/mrk-1',
+      HOLDFAST_SIGNING_KEY_ARN: 'arn:aws:kms:us-east-1:111122223333:key/mrk-2',
+      HOLDFAST_JOB_ID: jobId,
+      HOLDFAST_JOB_KIND: 'backup',
+      HOLDFAST_SOURCE: source,
+      HOLDFAST_RECOVERY_POINT_ID: ulid(),
+      HOLDFAST_PROGRESS_SECONDS: '0.1',
+      HOLDFAST_POSTGRES_BIN: binDirectory(),
+      TEST_VAULT: path.join(directory, 'vault'),
+      TEST_KEY_FILE: path.join(directory, 'key'),
+      TEST_CONNECTION: JSON.stringify(server.connection),
+    },
+  });
+  const chunks: Buffer[] = [];
+  child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
+  child.stderr?.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const ended = new Promise<{ code: number | null; output: string }>((resolve) => {
+    child.once('close', (code) => resolve({ code, output: Buffer.concat(chunks).toString() }));
+  });
+  return { child, ended };
+}
+
+async function restored(id: string): Promise<Record<string, unknown>[]> {
+  const dbname = `restored_${id.toLowerCase()}`;
+  await sql(server.connection, `create database ${dbname} template template0`);
+  const jobId = await claim('restore');
+  await runRestore({
+    catalog,
+    vault,
+    engine: createPostgresEngine({ binDirectory }),
+    jobId,
+    source,
+    region: 'us-east-1',
+    connections: 2,
+    progressSeconds: 1,
+    signal: new AbortController().signal,
+    log: silent,
+    now: () => new Date(),
+    recoveryPointId: id,
+    connect: async () => server.connectionTo(dbname),
+  });
+  const counted = await sql(
+    server.connectionTo(dbname),
+    'select count(*)::int as n, sum(length(note))::int as l from orders',
+  );
+  await sql(server.connection, `drop database ${dbname}`);
+  return counted;
+}
+
+/** The same every time; a failing run names its seed. */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+describe('the backup task as a process', () => {
+  it('backs up, records the point and its progress, frees the source, and exits 0', async () => {
+    const jobId = await claim();
+    const { code, output } = await startTask(jobId).ended;
+    expect({ code, output: code === 0 ? '' : output }).toEqual({ code: 0, output: '' });
+    const job = await catalog.getJob(jobId);
+    const point = await catalog.getRecoveryPoint(source, job?.recoveryPointId ?? '');
+    expect(point).toMatchObject({ state: 'stored', rows, region: 'us-east-1' });
+    expect(await catalog.leaseOf(source)).toBeUndefined();
+    expect(await restored(point!.id)).toEqual([{ n: rows, l: rows * 640 }]);
+    for (const line of output.trim().split('\n')) expect(JSON.parse(line)).toMatchObject({ jobId, source });
+    expect(output).not.toContain(server.connection.password);
+  });
+
+  it('killed at 20 random moments never shows a point that cannot be restored, and the next run succeeds', async () => {
+    const next = random(20_261_102);
+    for (let round = 0; round < 20; round += 1) {
+      const { child, ended } = startTask(await claim());
+      await new Promise((resolve) => setTimeout(resolve, 150 + next() * 1500));
+      child.kill('SIGKILL');
+      await ended;
+    }
+    const jobId = await claim();
+    const { code, output } = await startTask(jobId).ended;
+    expect({ code, output: code === 0 ? '' : output }).toEqual({ code: 0, output: '' });
+    const listed = await catalog.listRecoveryPoints({ source });
+    const inVault = (await vault.list(source)).map(({ manifest }) => manifest.id);
+    expect(listed.length).toBeGreaterThan(0);
+    expect(listed.map(({ id }) => id).filter((id) => !inVault.includes(id))).toEqual([]);
+    for (const { id } of listed) {
+      expect(await vault.verify(source, id, { deep: true })).toMatchObject({ ok: true, problems: [] });
+    }
+    expect(await restored(listed[0]!.id)).toEqual([{ n: rows, l: rows * 640 }]);
+    // A second look finds nothing left to abort.
+    expect(await vault.abortUploads(source, { before: new Date() })).toBe(0);
+  });
+
+  it('told to stop aborts cleanly: nothing visible, the failure recorded, the source free', async () => {
+    const before = (await vault.list(source)).length;
+    // A lock that the backup must wait for: the task is in the middle of its work for sure.
+    const blocker = new pg.Client({
+      ...server.connection,
+      database: 'postgres',
+      user: 'postgres',
+    } as pg.ClientConfig);
+    await blocker.connect();
+    await blocker.query('begin; lock table orders in access exclusive mode');
+    const jobId = await claim();
+    const { child, ended } = startTask(jobId);
+    await expect
+      .poll(async () => (await sql(server.connection, 'select 1 from pg_locks where not granted')).length, {
+        timeout: 30_000,
+      })
+      .toBeGreaterThan(0);
+    child.kill('SIGTERM');
+    const { code, output } = await ended;
+    await blocker.end();
+    expect(code).toBe(1);
+    expect(output).toContain('told to stop');
+    expect(await catalog.getJob(jobId)).toMatchObject({ state: 'failed', error: { code: 'JOB_ABORTED' } });
+    expect(await catalog.leaseOf(source)).toBeUndefined();
+    expect(await vault.list(source)).toHaveLength(before);
+    expect(await vault.abortUploads(source, { before: new Date() })).toBe(0);
+  });
+
+  it('of a job that was taken over stops without touching the new one', async () => {
+    const old = await claim();
+    const fresh = await claim();
+    const { code } = await startTask(old).ended;
+    expect(code).toBe(1);
+    expect(await catalog.getJob(old)).toMatchObject({ state: 'failed', error: { code: 'LEASE_LOST' } });
+    expect(await catalog.getJob(fresh)).toMatchObject({ state: 'running' });
+    expect(await catalog.leaseOf(source)).toMatchObject({ jobId: fresh });
+    await catalog.fail(fresh, { error: { code: 'JOB_ABORTED', message: 'end of test' } }, new Date());
+  });
+
+  it('takes over what an earlier task of the same job committed but did not record', async () => {
+    const jobId = await claim();
+    expect((await startTask(jobId).ended).code).toBe(0);
+    const id = (await catalog.getJob(jobId))?.recoveryPointId ?? '';
+    // As if that task had died right after its manifest: the job is claimed anew with what it had begun.
+    const again = await claim();
+    await catalog.beginAttempt(again, { leaseUntil: new Date(Date.now() + 60_000), recoveryPointId: id });
+    const points = (await vault.list(source)).length;
+    expect((await startTask(again).ended).code).toBe(0);
+    expect(await catalog.getJob(again)).toMatchObject({ recoveryPointId: id });
+    expect(await vault.list(source)).toHaveLength(points);
+  });
+
+  it('names missing settings and never a value', async () => {
+    const child = spawn(process.execPath, [path.join(import.meta.dirname, 'run.mjs'), 'postgres-backup'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { PATH: process.env['PATH'], HOLDFAST_TABLE: 'x', HOLDFAST_VAULT_URL: 'ftp://hidden-value' },
+    });
+    const chunks: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    const line = JSON.parse(Buffer.concat(chunks).toString()) as {
+      detail: { code: string; message: string };
+    };
+    expect(code).toBe(2);
+    expect(line.detail.code).toBe('SETTING_INVALID');
+    expect(line.detail.message).toContain('HOLDFAST_JOB_ID');
+    expect(line.detail.message).toContain('HOLDFAST_VAULT_URL');
+    expect(line.detail.message).not.toContain('hidden-value');
+  });
+});
