@@ -1,0 +1,27 @@
+import * as iam from 'aws-cdk-lib/aws-iam';
+import { catalogTable } from '../../core/catalog/catalog-table.ts';
+import type { Deployment } from '../deployment.ts';
+
+/** To read and write the catalogue's replica in a Region, through keyed requests only: no scan, no table management. */
+export function grantCatalog(deployment: Deployment, region: string, role: iam.Role): void {
+  const table = `arn:aws:dynamodb:${region}:${deployment.plan.account}:table/${deployment.names.table}`;
+  role.addToPolicy(
+    new iam.PolicyStatement({
+      actions: [
+        'dynamodb:ConditionCheckItem',
+        'dynamodb:DeleteItem',
+        'dynamodb:GetItem',
+        'dynamodb:PutItem',
+        'dynamodb:Query',
+        'dynamodb:UpdateItem',
+      ],
+      resources: [table],
+    }),
+  );
+  role.addToPolicy(
+    new iam.PolicyStatement({
+      actions: ['dynamodb:Query'],
+      resources: Object.values(catalogTable.indexes).map((index) => `${table}/index/${index.name}`),
+    }),
+  );
+}

@@ -1,0 +1,72 @@
+import path from 'node:path';
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import type { Deployment } from '../deployment.ts';
+
+export interface HoldfastFunctionProps {
+  readonly deployment: Deployment;
+  /** Folder of the bundle below `deployment.functionCode`. */
+  readonly bundle: string;
+  readonly functionName: string;
+  readonly description: string;
+  /** Checked by the function's own schema when it starts. @default - none */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** @default 1 minute */
+  readonly timeout?: Duration;
+  /** 1,769 MB are one whole processor. @default 512 */
+  readonly memorySizeMb?: number;
+  /** @default - named by CloudFormation */
+  readonly roleName?: string;
+}
+
+/** A function of ours: newest Node, ARM, bundled beforehand, a role and a log group of its own. */
+export class HoldfastFunction extends Construct {
+  readonly function: lambda.Function;
+  readonly role: iam.Role;
+
+  constructor(scope: Construct, id: string, props: HoldfastFunctionProps) {
+    super(scope, id);
+    const logGroup = new logs.LogGroup(this, 'Logs', {
+      logGroupName: `/holdfast/${props.deployment.plan.name}/lambda/${props.bundle}`,
+      retention: logs.RetentionDays.ONE_YEAR,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    // Not the managed policy for basic execution: that one may write to every log group of the account.
+    this.role = new iam.Role(this, 'Role', {
+      ...(props.roleName !== undefined && { roleName: props.roleName }),
+      description: `Runs ${props.functionName}`,
+      assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
+    });
+    this.role.addToPolicy(
+      new iam.PolicyStatement({
+        actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+        resources: [logGroup.logGroupArn],
+      }),
+    );
+    this.function = new lambda.Function(this, 'Function', {
+      functionName: props.functionName,
+      description: props.description,
+      runtime: lambda.Runtime.NODEJS_24_X,
+      architecture: lambda.Architecture.ARM_64,
+      handler: 'index.handler',
+      code: lambda.Code.fromAsset(path.join(props.deployment.functionCode, props.bundle)),
+      role: this.role.withoutPolicyUpdates(),
+      logGroup,
+      timeout: props.timeout ?? Duration.minutes(1),
+      memorySize: props.memorySizeMb ?? 512,
+      environment: present(props.environment ?? {}),
+    });
+    // The first invocation must find its permissions in place.
+    this.function.node.addDependency(this.role);
+  }
+}
+
+function present(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const entries = Object.entries(environment).flatMap(([key, value]) =>
+    value === undefined ? [] : [[key, value] as const],
+  );
+  return Object.fromEntries(entries);
+}

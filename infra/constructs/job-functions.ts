@@ -1,0 +1,130 @@
+import { Duration, Stack } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
+import { metricNamespace } from '../../core/jobs/metrics.ts';
+import type {
+  CheckCopyEnvironment,
+  ClaimJobEnvironment,
+  DeadManEnvironment,
+  FailJobEnvironment,
+  FinishJobEnvironment,
+} from '../../core/jobs/settings.ts';
+import type { LambdaName } from '../../core/plan/names.ts';
+import type { Deployment, Side } from '../deployment.ts';
+import { acknowledge } from './acknowledgements.ts';
+import { grantCatalog } from './catalog-access.ts';
+import { HoldfastFunction } from './holdfast-function.ts';
+import { planEnvironment, vaultEnvironment } from './runtime-environment.ts';
+import { VaultAccess } from './vault-access.ts';
+import type { VaultKeys } from './vault-keys.ts';
+
+export interface JobFunctionsProps {
+  readonly deployment: Deployment;
+  readonly side: Side;
+  readonly keys: VaultKeys;
+}
+
+/** The short decisions of every job, one function and one role each. */
+export class JobFunctions extends Construct {
+  readonly claimJob: HoldfastFunction;
+  readonly checkCopy: HoldfastFunction;
+  readonly finishJob: HoldfastFunction;
+  readonly failJob: HoldfastFunction;
+  readonly deadMan: HoldfastFunction;
+
+  constructor(scope: Construct, id: string, props: JobFunctionsProps) {
+    super(scope, id);
+    const plan = planEnvironment(props.deployment, props.side);
+    const vault = vaultEnvironment(props.deployment, {
+      side: props.side,
+      keys: props.keys,
+      stack: Stack.of(this),
+    });
+    const claim: ClaimJobEnvironment = { ...plan, ...vault };
+    const check: CheckCopyEnvironment = { ...plan, ...vault };
+    const report: FinishJobEnvironment & FailJobEnvironment & DeadManEnvironment = plan;
+    this.claimJob = this.#job(props, 'claim-job', {
+      description: 'Decides whether an execution may run, and with what',
+      environment: claim,
+      timeout: Duration.minutes(2),
+    });
+    this.checkCopy = this.#job(props, 'check-copy', {
+      description: 'Compares a recovery point with its copy in the other Region',
+      environment: check,
+      timeout: Duration.minutes(15),
+      memorySizeMb: 1024,
+    });
+    this.finishJob = this.#job(props, 'finish-job', {
+      description: 'Completes a job and publishes its figures',
+      environment: report,
+    });
+    this.failJob = this.#job(props, 'fail-job', {
+      description: 'Records the failure of a job',
+      environment: report,
+    });
+    this.deadMan = this.#job(props, 'dead-man', {
+      description: "Reports the age of each source's newest protected recovery point",
+      environment: report,
+    });
+    this.#allowVaults(props);
+    this.#allowExecutions(props);
+    for (const fn of [this.checkCopy, this.finishJob, this.failJob, this.deadMan]) grantMetrics(fn.role);
+  }
+
+  #job(
+    props: JobFunctionsProps,
+    name: LambdaName,
+    rest: {
+      readonly description: string;
+      readonly environment: Readonly<Record<string, string | undefined>>;
+      readonly timeout?: Duration;
+      readonly memorySizeMb?: number;
+    },
+  ): HoldfastFunction {
+    const { deployment, side } = props;
+    const fn = new HoldfastFunction(this, name, {
+      deployment,
+      bundle: name,
+      functionName: deployment.names.lambda(name),
+      ...rest,
+    });
+    grantCatalog(deployment, side.region, fn.role);
+    return fn;
+  }
+
+  #allowVaults({ deployment, side, keys }: JobFunctionsProps): void {
+    const own = new VaultAccess({ deployment, region: side.region, keys });
+    const peer = new VaultAccess({ deployment, region: side.peerRegion, keys });
+    own.grantInspect(this.claimJob.role);
+    own.grantInspect(this.checkCopy.role);
+    peer.grantInspect(this.checkCopy.role);
+  }
+
+  /** A claim is taken over when the execution that holds it is no longer running. */
+  #allowExecutions({ deployment, side }: JobFunctionsProps): void {
+    const executions = `arn:aws:states:${side.region}:${deployment.plan.account}:execution:${deployment.names.prefix}-*:*`;
+    this.claimJob.role.addToPolicy(
+      new iam.PolicyStatement({ actions: ['states:DescribeExecution'], resources: [executions] }),
+    );
+    acknowledge(
+      this.claimJob.role,
+      `AwsSolutions-IAM5[Resource::${executions}]`,
+      'Executions are named when they start; the prefix keeps it to the state machines of this deployment.',
+    );
+  }
+}
+
+function grantMetrics(role: iam.Role): void {
+  role.addToPolicy(
+    new iam.PolicyStatement({
+      actions: ['cloudwatch:PutMetricData'],
+      resources: ['*'],
+      conditions: { StringEquals: { 'cloudwatch:namespace': metricNamespace } },
+    }),
+  );
+  acknowledge(
+    role,
+    'AwsSolutions-IAM5[Resource::*]',
+    'cloudwatch:PutMetricData knows no resources; the condition keeps it to our own namespace.',
+  );
+}

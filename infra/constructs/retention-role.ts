@@ -1,0 +1,51 @@
+import * as iam from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
+import { type Deployment, namedRoles, type Side } from '../deployment.ts';
+import { acknowledge } from './acknowledgements.ts';
+
+export interface RetentionRoleProps {
+  readonly deployment: Deployment;
+  readonly side: Side;
+}
+
+/**
+ * The only role that may delete versions, and only those whose lock has ended: it has no right to bypass one. Retention
+ * runs will be Lambda functions; until they exist nothing uses it.
+ */
+export class RetentionRole extends Construct {
+  readonly role: iam.Role;
+
+  constructor(scope: Construct, id: string, props: RetentionRoleProps) {
+    super(scope, id);
+    const { deployment, side } = props;
+    const bucketArn = `arn:aws:s3:::${deployment.names.vaultBucket(side.region)}`;
+    this.role = new iam.Role(this, 'Role', {
+      roleName: namedRoles(deployment).retention(side.region),
+      description: 'Deletes versions of the vault whose lock has ended, after a reviewed plan',
+      assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
+    });
+    this.role.addToPolicy(
+      new iam.PolicyStatement({
+        actions: ['s3:ListBucket', 's3:ListBucketVersions'],
+        resources: [bucketArn],
+      }),
+    );
+    this.role.addToPolicy(
+      new iam.PolicyStatement({
+        actions: [
+          's3:GetObject',
+          's3:GetObjectVersion',
+          's3:GetObjectRetention',
+          's3:GetObjectLegalHold',
+          's3:DeleteObjectVersion',
+        ],
+        resources: [`${bucketArn}/v1/*`],
+      }),
+    );
+    acknowledge(
+      this.role,
+      `AwsSolutions-IAM5[Resource::${bucketArn}/v1/*]`,
+      'Retention works on recovery points of every source; the lock and the bucket policy bound what it can delete.',
+    );
+  }
+}

@@ -1,0 +1,104 @@
+import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import type * as kms from 'aws-cdk-lib/aws-kms';
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import { Construct } from 'constructs';
+import type { Plan } from '../../core/plan/plan.ts';
+import type { Deployment, Side } from '../deployment.ts';
+import { vaultLifecycleRules } from './vault-lifecycle.ts';
+import { vaultPolicyStatements } from './vault-policy.ts';
+import type { Replication } from './replication.ts';
+
+export interface VaultBucketProps {
+  readonly deployment: Deployment;
+  readonly side: Side;
+  /** Key of the second layer, S3's own encryption. @default - the key that S3 manages, which nobody can disable or delete */
+  readonly serverSideKey?: kms.IKey;
+  /** Where every object is copied to. @default - set later, once the other bucket exists */
+  readonly replication?: Replication;
+}
+
+/** The vault of one Region: written once, locked, copied to the other Region, never emptied by a deployment. */
+export class VaultBucket extends Construct {
+  readonly bucket: s3.Bucket;
+
+  constructor(scope: Construct, id: string, props: VaultBucketProps) {
+    super(scope, id);
+    const { deployment, side } = props;
+    const { plan, names } = deployment;
+    const accessLogs = this.#accessLogs(names.accessLogBucket(side.region));
+    this.bucket = new s3.Bucket(this, 'Bucket', {
+      bucketName: names.vaultBucket(side.region),
+      versioned: true,
+      ...objectLock(plan.vault),
+      ...encryption(props.serverSideKey),
+      bucketKeyEnabled: true,
+      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
+      objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      serverAccessLogsBucket: accessLogs,
+      serverAccessLogsPrefix: 'vault/',
+      lifecycleRules: vaultLifecycleRules(plan.vault),
+      // Below 128 KiB a colder class costs more than it saves (minimum size, 40 KB overhead, price per move), and small
+      // objects stay readable at once.
+      transitionDefaultMinimumObjectSize: s3.TransitionDefaultMinimumObjectSize.ALL_STORAGE_CLASSES_128_K,
+      ...(props.replication !== undefined && {
+        replicationRole: props.replication.role,
+        replicationRules: [props.replication.rule],
+      }),
+      removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+    });
+    const bucketArn = `arn:aws:s3:::${names.vaultBucket(side.region)}`;
+    for (const statement of vaultPolicyStatements({ deployment, side, bucketArn })) {
+      this.bucket.addToResourcePolicy(statement);
+    }
+    // A bucket that outlives its stack must not lose the denies that protect it.
+    this.bucket.policy?.applyRemovalPolicy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE);
+  }
+
+  /** A bucket with Object Lock cannot receive access logs, so they need one of their own. */
+  #accessLogs(bucketName: string): s3.Bucket {
+    const bucket = new s3.Bucket(this, 'AccessLogs', {
+      bucketName,
+      // S3's log delivery writes to buckets with SSE-S3 only.
+      encryption: s3.BucketEncryption.S3_MANAGED,
+      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
+      objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      lifecycleRules: [
+        {
+          id: 'forget-old-logs',
+          expiration: Duration.days(400),
+          abortIncompleteMultipartUploadAfter: Duration.days(7),
+        },
+      ],
+      removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+    });
+    Validations.of(bucket).acknowledge({
+      id: 'AwsSolutions-S1',
+      reason:
+        'It receives the access logs of the vault; a log of the log bucket would log its own deliveries without end.',
+    });
+    return bucket;
+  }
+}
+
+function objectLock(vault: Plan['vault']): Partial<s3.BucketProps> {
+  if (vault.lock === 'none') return {};
+  const duration = Duration.days(vault.retentionDays);
+  return {
+    objectLockEnabled: true,
+    // A floor for whatever is written without a lock of its own; writers set one for each object.
+    objectLockDefaultRetention:
+      vault.lock === 'compliance'
+        ? s3.ObjectLockRetention.compliance(duration)
+        : s3.ObjectLockRetention.governance(duration),
+  };
+}
+
+function encryption(key: kms.IKey | undefined): Partial<s3.BucketProps> {
+  return key === undefined
+    ? { encryption: s3.BucketEncryption.KMS_MANAGED }
+    : { encryption: s3.BucketEncryption.KMS, encryptionKey: key };
+}

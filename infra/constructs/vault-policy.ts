@@ -1,0 +1,120 @@
+import * as iam from 'aws-cdk-lib/aws-iam';
+import { type Deployment, namedRoles, roleArn, type Side } from '../deployment.ts';
+
+/** Deleting a version, hiding one behind a delete marker, or lifting a hold. */
+const deletingActions = ['s3:DeleteObject', 's3:DeleteObjectVersion', 's3:PutObjectLegalHold'];
+
+/** Tags steer the lifecycle, so they stay as the writer set them; only new objects bring tags along. */
+const untaggingActions = [
+  's3:DeleteObjectTagging',
+  's3:DeleteObjectVersionTagging',
+  's3:PutObjectVersionTagging',
+];
+
+/** Everything by which a bucket stops keeping what is in it. */
+export const configurationActions = [
+  's3:DeleteBucket',
+  's3:DeleteBucketPolicy',
+  's3:PutBucketAcl',
+  's3:PutBucketLogging',
+  's3:PutBucketObjectLockConfiguration',
+  's3:PutBucketOwnershipControls',
+  's3:PutBucketPolicy',
+  's3:PutBucketPublicAccessBlock',
+  's3:PutBucketVersioning',
+  's3:PutEncryptionConfiguration',
+  's3:PutLifecycleConfiguration',
+] as const;
+
+/** The lock may end up to this long after the plan's retention: jobs compute it at their start and may run for two days. */
+const lockToleranceDays = 3;
+
+export interface VaultPolicyProps {
+  readonly deployment: Deployment;
+  readonly side: Side;
+  readonly bucketArn: string;
+}
+
+/**
+ * Explicit denies: they hold against every identity policy of the account, administrators included. Each action has at
+ * most one exempt role. Bypassing a lock has none.
+ */
+export function vaultPolicyStatements(props: VaultPolicyProps): iam.PolicyStatement[] {
+  const { deployment, side } = props;
+  const roles = namedRoles(deployment);
+  const retention = roleArn(deployment, roles.retention(side.region));
+  const deploymentRole = roleArn(deployment, roles.deployment(side.region));
+  // CloudFormation cannot set the standby's replication: that bucket must exist before the one it would name. The
+  // function that does it takes the deployment role's place for this one action.
+  const replicationSetter =
+    side.role === 'standby' ? roleArn(deployment, roles.replicationSetter) : deploymentRole;
+  return [
+    deny(props, 'OnlyRetentionDeletes', { actions: deletingActions, exempt: retention, on: 'objects' }),
+    deny(props, 'NobodyRetags', { actions: untaggingActions, exempt: retention, on: 'objects' }),
+    deny(props, 'NobodyBypassesALock', { actions: ['s3:BypassGovernanceRetention'], on: 'objects' }),
+    deny(props, 'OnlyDeploymentConfigures', {
+      actions: configurationActions,
+      exempt: deploymentRole,
+      on: 'bucket',
+    }),
+    deny(props, 'OnlyOneRoleSetsReplication', {
+      actions: ['s3:PutReplicationConfiguration'],
+      exempt: replicationSetter,
+      on: 'bucket',
+    }),
+    ...(deployment.plan.vault.lock === 'none' ? [] : [boundLocks(props)]),
+    writeOnce(props),
+  ];
+}
+
+interface Denial {
+  readonly actions: readonly string[];
+  /** @default - nobody is exempt */
+  readonly exempt?: string;
+  readonly on: 'bucket' | 'objects';
+}
+
+function deny(props: VaultPolicyProps, sid: string, denial: Denial): iam.PolicyStatement {
+  return new iam.PolicyStatement({
+    sid,
+    effect: iam.Effect.DENY,
+    principals: [new iam.AnyPrincipal()],
+    actions: [...denial.actions],
+    resources: [denial.on === 'bucket' ? props.bucketArn : `${props.bucketArn}/*`],
+    ...(denial.exempt !== undefined && {
+      conditions: { ArnNotEquals: { 'aws:PrincipalArn': denial.exempt } },
+    }),
+  });
+}
+
+/** A compliance lock cannot be taken back, so a stolen writer must not be able to lock terabytes for a hundred years. */
+function boundLocks(props: VaultPolicyProps): iam.PolicyStatement {
+  const maximum = props.deployment.plan.vault.retentionDays + lockToleranceDays;
+  return new iam.PolicyStatement({
+    sid: 'NoLockBeyondThePlan',
+    effect: iam.Effect.DENY,
+    principals: [new iam.AnyPrincipal()],
+    actions: ['s3:PutObject', 's3:PutObjectRetention'],
+    resources: [`${props.bucketArn}/*`],
+    conditions: { NumericGreaterThan: { 's3:object-lock-remaining-retention-days': String(maximum) } },
+  });
+}
+
+/**
+ * No key is written twice. Starting an upload and sending its parts are `s3:PutObject` too and know no condition; S3 tells
+ * them apart by `s3:ObjectCreationOperation`. Replication is `s3:ReplicateObject` and not affected.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+ */
+function writeOnce(props: VaultPolicyProps): iam.PolicyStatement {
+  return new iam.PolicyStatement({
+    sid: 'NoKeyIsWrittenTwice',
+    effect: iam.Effect.DENY,
+    principals: [new iam.AnyPrincipal()],
+    actions: ['s3:PutObject'],
+    resources: [`${props.bucketArn}/*`],
+    conditions: {
+      Null: { 's3:if-none-match': 'true' },
+      Bool: { 's3:ObjectCreationOperation': 'true' },
+    },
+  });
+}

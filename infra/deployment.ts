@@ -1,0 +1,57 @@
+import type { DeploymentNames } from '../core/plan/names.ts';
+import type { Plan } from '../core/plan/plan.ts';
+
+/** What every stack is built from: the plan, the names derived from it, and what was made before the synthesis. */
+export interface Deployment {
+  readonly plan: Plan;
+  readonly names: DeploymentNames;
+  /** Folder with one bundle per function, as `buildLambdas` leaves it. */
+  readonly functionCode: string;
+  /** Image of the tasks by digest; `{region}` in it stands for the Region that runs it, so that no Region pulls from another. */
+  readonly image: string;
+  /** Qualifier of `cdk bootstrap`; names the one role that CloudFormation changes things with. */
+  readonly bootstrapQualifier: string;
+  /** PEM text of the signing key's public half, pinned beside the plan. @default - readers ask KMS */
+  readonly signingPublicKey?: string;
+}
+
+/** One of the two Regions, seen from inside. */
+export interface Side {
+  readonly role: 'primary' | 'standby';
+  readonly region: string;
+  readonly peerRegion: string;
+}
+
+export function sideOf(plan: Plan, role: Side['role']): Side {
+  const { primary, standby } = plan.regions;
+  return role === 'primary'
+    ? { role, region: primary, peerRegion: standby }
+    : { role, region: standby, peerRegion: primary };
+}
+
+/** Roles that policies name before they exist: an explicit deny exempts them by ARN. */
+export interface NamedRoles {
+  /** What CloudFormation acts as during `cdk deploy`. */
+  deployment(region: string): string;
+  /** Deletes versions whose lock has ended; cannot bypass a lock. */
+  retention(region: string): string;
+  /** Sets the replication from the standby's bucket to the primary's, and nothing else. */
+  readonly replicationSetter: string;
+  /** Made by hand, kept unused, the only one that may disable or delete keys. */
+  readonly breakGlass: string;
+}
+
+export function namedRoles(deployment: Deployment): NamedRoles {
+  const { account } = deployment.plan;
+  const { prefix } = deployment.names;
+  return {
+    deployment: (region) => `cdk-${deployment.bootstrapQualifier}-cfn-exec-role-${account}-${region}`,
+    retention: (region) => `${prefix}-retention-${region}`,
+    replicationSetter: `${prefix}-set-replication`,
+    breakGlass: `${prefix}-break-glass`,
+  };
+}
+
+export function roleArn(deployment: Deployment, roleName: string): string {
+  return `arn:aws:iam::${deployment.plan.account}:role/${roleName}`;
+}

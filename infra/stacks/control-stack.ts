@@ -1,0 +1,35 @@
+import { Fn, Stack } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import { JobFunctions } from '../constructs/job-functions.ts';
+import { JobMachines } from '../constructs/job-machines.ts';
+import { JobSchedules } from '../constructs/job-schedules.ts';
+import { JobTasks } from '../constructs/job-tasks.ts';
+import { TaskNetwork } from '../constructs/task-network.ts';
+import type { VaultKeys } from '../constructs/vault-keys.ts';
+import { type Side, sideOf } from '../deployment.ts';
+import type { VaultStackProps } from './vault-standby-stack.ts';
+
+export interface ControlStackProps extends VaultStackProps {
+  readonly role: Side['role'];
+  /** Keys of the stack's Region. */
+  readonly keys: VaultKeys;
+}
+
+/** Everything that acts in one Region. Both Regions hold all of it, so that either works without the other. */
+export class ControlStack extends Stack {
+  constructor(scope: Construct, id: string, props: ControlStackProps) {
+    const { deployment, role, keys } = props;
+    super(scope, id, { description: `Holdfast: control plane of the ${role} Region`, ...props });
+    const side = sideOf(deployment.plan, role);
+    const network = new TaskNetwork(this, 'Network', { plan: deployment.plan, region: side.region });
+    const tasks = new JobTasks(this, 'Tasks', { deployment, side, keys });
+    const functions = new JobFunctions(this, 'Functions', { deployment, side, keys });
+    const machines = new JobMachines(this, 'Machines', { deployment, functions, tasks, network });
+    new JobSchedules(this, 'Schedules', { deployment, machines });
+  }
+
+  /** Chosen by CloudFormation, for asking now would need the account. */
+  override get availabilityZones(): string[] {
+    return [Fn.select(0, Fn.getAzs()), Fn.select(1, Fn.getAzs())];
+  }
+}
