@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { HoldfastError } from '../errors.ts';
+import { assertNever, HoldfastError } from '../errors.ts';
 import { createKeyFile, readKeyFile } from './key-file.ts';
 import type { VaultKeys } from './keys.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -92,7 +92,9 @@ export async function openObjectStore(
     const { DirectoryObjectStore } = await import('./object-store.directory.ts');
     return new DirectoryObjectStore(location.path);
   }
-  throw new HoldfastError('USAGE', 's3 comes next');
+  const { S3ObjectStore } = await import('./object-store.s3.ts');
+  const { bucket, prefix } = location;
+  return new S3ObjectStore({ bucket, prefix, region: options.region, retrySeconds: options.retrySeconds });
 }
 
 async function openKeys(options: OpenVaultOptions): Promise<VaultKeys> {
@@ -104,8 +106,17 @@ async function openKeys(options: OpenVaultOptions): Promise<VaultKeys> {
       const { keyFileKeys } = await import('./keys.key-file.aws.ts');
       return keyFileKeys(derived);
     }
+    case 'kms': {
+      const { kmsKeys } = await import('./keys.kms.ts');
+      const retry = options.retrySeconds === undefined ? {} : { retrySeconds: options.retrySeconds };
+      return kmsKeys({ ...keys, ...retry });
+    }
+    case 'break-glass': {
+      const { breakGlassKeys } = await import('./break-glass.aws.ts');
+      return breakGlassKeys(keys);
+    }
     default:
-      throw new HoldfastError('USAGE', 'kms comes next');
+      return assertNever(keys);
   }
 }
 

@@ -1,0 +1,52 @@
+import { S3Client } from '@aws-sdk/client-s3';
+import { withRetry } from './retry.ts';
+import { isTransient, toS3VaultError } from './s3-errors.s3.ts';
+
+export interface S3Settings {
+  readonly bucket: string;
+  /** Before every key; empty or with a slash at its end. */
+  readonly prefix: string;
+  /** @default from the SDK's environment */
+  readonly region?: string;
+  /** @default 90 */
+  readonly retrySeconds?: number;
+  /** @default 16 MiB; S3 takes no part below 5 MiB but the last */
+  readonly partBytes?: number;
+}
+
+/** A bucket with the patience that the port promises. */
+export class S3Bucket {
+  readonly client: S3Client;
+  readonly settings: S3Settings;
+
+  constructor(settings: S3Settings) {
+    this.settings = settings;
+    this.client = new S3Client({
+      ...(settings.region === undefined ? {} : { region: settings.region }),
+      // One place retries, so that the time it may take is known: `call` below.
+      maxAttempts: 1,
+      // We send the CRC-64/NVME of everything and hash all that we read; the SDK need not do it again.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      // A server that stops answering is a server that is gone.
+      requestHandler: { connectionTimeout: 5_000, socketTimeout: 60_000 },
+    });
+  }
+
+  key(key: string): string {
+    return this.settings.prefix + key;
+  }
+
+  /** Runs one request until it works or the time is up, and says its failure in our words. */
+  async call<T>(action: string, request: (attempt: number) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    try {
+      return await withRetry(request, isTransient, {
+        ...(this.settings.retrySeconds === undefined ? {} : { retrySeconds: this.settings.retrySeconds }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw toS3VaultError(error, action);
+    }
+  }
+}
