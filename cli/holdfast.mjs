@@ -5,16 +5,30 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+const args = process.argv.slice(2);
+// Overwrites the argument list that `ps` shows: a URL may carry a password.
+process.title = 'holdfast';
+
 const here = path.dirname(fs.realpathSync(fileURLToPath(import.meta.url)));
 const bin = path.join(here, '../node_modules/node/bin');
 if (!fs.existsSync(path.join(bin, 'node'))) {
   process.stderr.write('holdfast is not set up yet\nhint: run npm run setup in the project folder\n');
   process.exit(1);
 }
-const child = spawn(path.join(bin, 'node'), [path.join(here, 'main.ts'), ...process.argv.slice(2)], {
-  stdio: 'inherit',
-  env: { ...process.env, PATH: `${bin}${path.delimiter}${process.env.PATH}` },
+// The arguments go through a pipe for the same reason.
+const child = spawn(path.join(bin, 'node'), [path.join(here, 'main.ts')], {
+  stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+  env: {
+    ...process.env,
+    PATH: `${bin}${path.delimiter}${process.env.PATH}`,
+    HOLDFAST_ARGUMENTS_FD: '3',
+  },
 });
-process.on('SIGINT', () => {});
+child.stdio[3].on('error', () => {});
+child.stdio[3].end(JSON.stringify(args));
+// On a terminal Ctrl-C reaches the child by itself; a signal sent to this process alone is handed on.
+process.on('SIGINT', () => {
+  if (!process.stdin.isTTY) child.kill('SIGINT');
+});
 process.on('SIGTERM', () => child.kill('SIGTERM'));
 child.on('exit', (code, signal) => process.exit(signal === null ? code : 1));

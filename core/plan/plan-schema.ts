@@ -141,7 +141,7 @@ const network = z.strictObject({
 
 const vault = z.strictObject({
   lock: z
-    .enum(['compliance', 'governance', 'none'])
+    .enum(['compliance', 'none'])
     .default('compliance')
     .describe(
       'Object Lock of every stored object. Only `compliance` keeps backups from someone who has taken over the account.',

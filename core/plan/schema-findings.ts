@@ -64,6 +64,10 @@ function findingsOf(issue: Issue, document: unknown): Finding[] {
       },
     ];
   }
+  if (formatPath(path) === 'vault.lock' && value === 'governance') {
+    const message = 'vault.lock: the governance mode is not supported yet';
+    return [{ path, code: 'NOT_SUPPORTED_YET', message, allowed: 'compliance or none' }];
+  }
   const finding = {
     path,
     message: `${formatPath(path)} does not fit`,

@@ -1,0 +1,119 @@
+import { createDynamoCatalogStore } from '../../core/catalog/catalog-store.dynamodb.ts';
+import type { CatalogStore } from '../../core/catalog/catalog-store.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import { loadPlan } from '../../core/plan/load-plan.ts';
+import { type DeploymentNames, deploymentNames } from '../../core/plan/names.ts';
+import type { Plan, SourcePlan } from '../../core/plan/plan.ts';
+import type { CommonOptions } from '../run-command.ts';
+
+export interface DeploymentOptions extends CommonOptions {
+  readonly plan: string;
+  readonly region?: string;
+}
+
+/** What `cdk deploy` built, as seen from one Region; everything is found through the plan alone. */
+export interface Deployment {
+  readonly plan: Plan;
+  readonly planFile: string;
+  readonly region: string;
+  readonly peerRegion: string;
+  readonly names: DeploymentNames;
+}
+
+/** Retries of the SDK and time to connect: a person is waiting, and the other Region may answer at once. */
+export const clientSettings = {
+  maxAttempts: 3,
+  requestHandler: { connectionTimeout: 3000, requestTimeout: 20_000 },
+} as const;
+
+/** @throws PLAN_INVALID; USAGE for a Region that is none of the plan's */
+export async function openDeployment(options: DeploymentOptions): Promise<Deployment> {
+  const plan = await loadPlan(options.plan);
+  const { primary, standby } = plan.regions;
+  const region = options.region ?? primary;
+  if (region !== primary && region !== standby) {
+    throw new HoldfastError('USAGE', `--region is ${region}; the plan has ${primary} and ${standby}`);
+  }
+  const peerRegion = region === primary ? standby : primary;
+  return { plan, planFile: options.plan, region, peerRegion, names: deploymentNames(plan) };
+}
+
+/** The catalogue as this Region's replica has it. */
+export async function openCatalog({
+  region,
+  names,
+}: Pick<Deployment, 'region' | 'names'>): Promise<CatalogStore> {
+  const { DynamoDBClient } = await import('@aws-sdk/client-dynamodb');
+  return createDynamoCatalogStore({
+    client: new DynamoDBClient({ region, ...clientSettings }),
+    table: names.table,
+  });
+}
+
+/** @throws SOURCE_NOT_FOUND */
+export function sourceOf(plan: Plan, id: string): SourcePlan {
+  const source = plan.sources.find((candidate) => candidate.id === id);
+  if (source !== undefined) return source;
+  const known = plan.sources.map((candidate) => candidate.id).join(', ');
+  throw new HoldfastError('SOURCE_NOT_FOUND', `the plan has no source ${id}; it has ${known}`);
+}
+
+/** Runs work against a Region and says what to try when the Region, the deployment or the credentials are not there. */
+export async function inRegion<T>(
+  deployment: Pick<Deployment, 'region' | 'peerRegion' | 'names'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw explained(error, deployment);
+  }
+}
+
+const connectionCodes = [
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+];
+const connectionNames = [
+  'TimeoutError',
+  'ServiceUnavailable',
+  'ServiceUnavailableException',
+  'InternalFailure',
+];
+const missingNames = [
+  'StateMachineDoesNotExist',
+  'ResourceNotFoundException',
+  'NotFoundException',
+  'NoSuchBucket',
+];
+
+function explained(
+  error: unknown,
+  { region, peerRegion, names }: Pick<Deployment, 'region' | 'peerRegion' | 'names'>,
+): unknown {
+  const elsewhere = `is ${region} impaired? the other Region may answer: --region ${peerRegion}`;
+  if (error instanceof HoldfastError) {
+    if (error.code !== 'CATALOG_UNAVAILABLE' && error.code !== 'VAULT_UNAVAILABLE') return error;
+    return new HoldfastError(error.code, error.message, { cause: error, hint: elsewhere });
+  }
+  const { name, code } = (error ?? {}) as { readonly name?: string; readonly code?: string };
+  if (missingNames.includes(name ?? '')) {
+    const hint = 'deploy the plan first: npx cdk deploy --all; or is this another account?';
+    return new HoldfastError('DEPLOYMENT_NOT_FOUND', `${names.prefix} is not deployed in ${region}`, {
+      cause: error,
+      hint,
+    });
+  }
+  if (connectionCodes.includes(code ?? '') || connectionNames.includes(name ?? '')) {
+    return new HoldfastError('CATALOG_UNAVAILABLE', `${region} does not answer (${code ?? name})`, {
+      cause: error,
+      hint: elsewhere,
+    });
+  }
+  return error;
+}

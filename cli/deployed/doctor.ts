@@ -1,0 +1,37 @@
+import { checkPlan, planError, readPlanText } from '../../core/plan/load-plan.ts';
+import { runCommand } from '../run-command.ts';
+import { table } from '../tables.ts';
+import { type DeploymentOptions, openDeployment } from './deployment.ts';
+import { checkRegion, type Diagnosis, publishTestPage } from './doctor-checks.ts';
+
+export interface DoctorOptions extends DeploymentOptions {
+  readonly page?: boolean;
+}
+
+/** `holdfast doctor`: every fault with its exact fix; exit code 1 when there is one. */
+export async function runDoctor(options: DoctorOptions): Promise<void> {
+  await runCommand(options, async ({ progress }) => {
+    const { problems, notes } = checkPlan(await readPlanText(options.plan), options.plan);
+    if (problems.length > 0) throw planError(problems);
+    const deployment = await openDeployment(options);
+    const { primary, standby } = deployment.plan.regions;
+    const found: Diagnosis[] = [
+      { what: 'plan', region: '-', ok: true, detail: `sound, ${notes.length} notes` },
+    ];
+    for (const region of [primary, standby]) {
+      progress.update({ doing: `looking at ${region}` });
+      found.push(...(await checkRegion(deployment, region)));
+    }
+    if (options.page === true) found.push(await publishTestPage(deployment));
+    const faults = found.filter(({ ok }) => !ok);
+    const rows = found.map(({ ok, region, what, detail }) => [ok ? 'ok' : 'FAULT', region, what, detail]);
+    const fixes = faults.map(
+      ({ region, what, fix }) => `fix ${what} in ${region}: ${fix ?? 'see the detail'}`,
+    );
+    return {
+      json: { ok: faults.length === 0, checks: found },
+      text: [table(['', 'REGION', 'WHAT', 'DETAIL'], rows), ...fixes].join('\n'),
+      exitCode: faults.length === 0 ? 0 : 1,
+    };
+  });
+}

@@ -1,0 +1,77 @@
+import { type Job } from '../../core/catalog/job.ts';
+import type { RecoveryPoint } from '../../core/catalog/recovery-point.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import { formatBytes, formatCount } from '../progress.ts';
+import { runCommand } from '../run-command.ts';
+import { formatTime, table } from '../tables.ts';
+import { type DeploymentOptions, inRegion, openCatalog, openDeployment, sourceOf } from './deployment.ts';
+
+export interface ListOptions extends DeploymentOptions {
+  readonly limit: string;
+  readonly source?: string;
+}
+
+/** `holdfast recovery-points [SOURCE]` */
+export async function listRecoveryPoints(source: string | undefined, options: ListOptions): Promise<void> {
+  await runCommand(options, async () => {
+    const deployment = await openDeployment(options);
+    const query = { ...ofSource(deployment.plan, source), limit: parseLimit(options.limit) };
+    const catalog = await openCatalog(deployment);
+    const points = await inRegion(deployment, () => catalog.listRecoveryPoints(query));
+    const head = ['RECOVERY POINT', 'SOURCE', 'STATE', 'FINISHED', 'ROWS', 'STORED', 'RESTORE TEST'];
+    return {
+      json: points,
+      text: points.length === 0 ? 'no recovery points' : table(head, points.map(pointRow)),
+    };
+  });
+}
+
+/** `holdfast jobs` */
+export async function listJobs(options: ListOptions): Promise<void> {
+  await runCommand(options, async () => {
+    const deployment = await openDeployment(options);
+    const query = { ...ofSource(deployment.plan, options.source), limit: parseLimit(options.limit) };
+    const catalog = await openCatalog(deployment);
+    const jobs = await inRegion(deployment, () => catalog.listJobs(query));
+    const head = ['JOB', 'KIND', 'SOURCE', 'STATE', 'CREATED', 'DETAIL'];
+    return { json: jobs, text: jobs.length === 0 ? 'no jobs' : table(head, jobs.map(jobRow)) };
+  });
+}
+
+function ofSource(plan: Parameters<typeof sourceOf>[0], source: string | undefined): { source?: string } {
+  return source === undefined ? {} : { source: sourceOf(plan, source).id };
+}
+
+function pointRow(point: RecoveryPoint): string[] {
+  const { id, source, state, finishedAt, rows, storedBytes, restoreTest } = point;
+  const tested = restoreTest === undefined ? 'never' : `${restoreTest.result} ${formatTime(restoreTest.at)}`;
+  return [id, source, state, formatTime(finishedAt), formatCount(rows), formatBytes(storedBytes), tested];
+}
+
+function jobRow(job: Job): string[] {
+  return [job.id, job.kind, job.source, job.state, formatTime(job.createdAt), jobDetail(job)];
+}
+
+/** One line about how a job stands or ended. */
+export function jobDetail(job: Job): string {
+  switch (job.state) {
+    case 'running':
+      return job.progress === undefined
+        ? 'starting'
+        : `${Math.floor(job.progress.fraction * 100)} %, ${formatCount(job.progress.rows)} rows`;
+    case 'completed':
+      return job.result.verdict ?? `${formatCount(job.result.rows)} rows in ${job.result.items} items`;
+    case 'failed':
+      return `${job.error.code}: ${job.error.message}`;
+    case 'skipped':
+      return job.reason;
+    default:
+      return '';
+  }
+}
+
+function parseLimit(text: string): number {
+  const limit = /^\d+$/.test(text) ? Number(text) : 0;
+  if (limit >= 1 && limit <= 1000) return limit;
+  throw new HoldfastError('USAGE', `--limit is ${JSON.stringify(text)}; allowed is 1 to 1000`);
+}

@@ -1,0 +1,111 @@
+import type { CatalogStore } from '../../core/catalog/catalog-store.ts';
+import type { Job } from '../../core/catalog/job.ts';
+import type { RecoveryPoint } from '../../core/catalog/recovery-point.ts';
+import { formatDuration } from '../../core/plan/duration.ts';
+import type { SourcePlan } from '../../core/plan/plan.ts';
+import { runCommand } from '../run-command.ts';
+import { formatTime, table } from '../tables.ts';
+import { type DeploymentOptions, inRegion, openCatalog, openDeployment } from './deployment.ts';
+import { jobDetail } from './read.ts';
+
+/** How one source stands. Its age counts from the moment that a point shows: when it was begun, not when it was done. */
+export interface SourceStatus {
+  readonly source: string;
+  readonly ok: boolean;
+  readonly rpoSeconds: number;
+  readonly newestProtected?: { readonly id: string; readonly startedAt: string; readonly ageSeconds: number };
+  /** Newest point of any state, when it is newer than the protected one. */
+  readonly newer?: { readonly id: string; readonly state: string };
+  readonly lastRestoreTest?: {
+    readonly at: string;
+    readonly result: string;
+    readonly recoveryPointId: string;
+  };
+  readonly running?: { readonly jobId: string; readonly kind: string; readonly detail: string };
+}
+
+/** `holdfast status`; exit code 1 when a source is outside its RPO. */
+export async function showStatus(options: DeploymentOptions): Promise<void> {
+  await runCommand(options, async () => {
+    const deployment = await openDeployment(options);
+    const catalog = await openCatalog(deployment);
+    const sources = await inRegion(deployment, () =>
+      Promise.all(deployment.plan.sources.map((source) => statusOf(catalog, source, new Date()))),
+    );
+    const control = await inRegion(deployment, () => catalog.control());
+    const ok = sources.every((source) => source.ok);
+    const head = ['SOURCE', 'RPO', 'PROTECTED POINT', 'AGE', 'RESTORE TEST', 'RUNNING'];
+    const active =
+      control === undefined
+        ? 'no Region is active yet'
+        : `${control.activeRegion} is active (epoch ${control.epoch})`;
+    return {
+      json: {
+        ok,
+        region: deployment.region,
+        activeRegion: control?.activeRegion,
+        epoch: control?.epoch,
+        sources,
+      },
+      text: `${deployment.plan.name}: ${active}, as ${deployment.region} sees it\n\n${table(head, sources.map(row))}`,
+      exitCode: ok ? 0 : 1,
+    };
+  });
+}
+
+/** See {@link SourceStatus}. */
+export async function statusOf(
+  catalog: Pick<CatalogStore, 'listRecoveryPoints' | 'listJobs'>,
+  { id, objectives }: Pick<SourcePlan, 'id' | 'objectives'>,
+  now: Date,
+): Promise<SourceStatus> {
+  const [points, jobs] = await Promise.all([
+    catalog.listRecoveryPoints({ source: id, limit: 200 }),
+    catalog.listJobs({ source: id, limit: 50 }),
+  ]);
+  const newest = points.find((point) => point.state === 'protected');
+  const tested = newestTest(points);
+  const running = jobs.find((job) => job.state === 'running');
+  const ageSeconds = newest === undefined ? Infinity : (now.getTime() - Date.parse(newest.startedAt)) / 1000;
+  const [first] = points;
+  return {
+    source: id,
+    ok: ageSeconds <= objectives.rpoSeconds,
+    rpoSeconds: objectives.rpoSeconds,
+    ...(newest !== undefined && {
+      newestProtected: { id: newest.id, startedAt: newest.startedAt, ageSeconds: Math.round(ageSeconds) },
+    }),
+    ...(first !== undefined && first.id !== newest?.id && { newer: { id: first.id, state: first.state } }),
+    ...(tested !== undefined && { lastRestoreTest: tested }),
+    ...(running !== undefined && { running: runningJob(running) }),
+  };
+}
+
+function newestTest(points: readonly RecoveryPoint[]): SourceStatus['lastRestoreTest'] {
+  const tests = points.flatMap(({ id, restoreTest }) =>
+    restoreTest === undefined
+      ? []
+      : [{ at: restoreTest.at, result: restoreTest.result, recoveryPointId: id }],
+  );
+  return tests.toSorted((a, b) => b.at.localeCompare(a.at))[0];
+}
+
+function runningJob(job: Job): SourceStatus['running'] {
+  return { jobId: job.id, kind: job.kind, detail: jobDetail(job) };
+}
+
+function row(status: SourceStatus): string[] {
+  const { newestProtected: newest, newer, lastRestoreTest: test, running } = status;
+  const age =
+    newest === undefined
+      ? 'none: UNPROTECTED'
+      : `${formatDuration(newest.ageSeconds)}${status.ok ? '' : ' OUTSIDE RPO'}`;
+  return [
+    status.source,
+    formatDuration(status.rpoSeconds),
+    `${newest?.id ?? '-'}${newer === undefined ? '' : ` (newer: ${newer.state})`}`,
+    age,
+    test === undefined ? 'never' : `${test.result} ${formatTime(test.at)}`,
+    running === undefined ? '-' : `${running.kind}: ${running.detail}`,
+  ];
+}

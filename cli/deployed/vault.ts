@@ -1,0 +1,36 @@
+import { HoldfastError } from '../../core/errors.ts';
+import { openVault } from '../../core/vault/open-vault.ts';
+import type { Vault } from '../../core/vault/vault.ts';
+import { clientSettings, type Deployment } from './deployment.ts';
+
+/** The vault of a Region with its KMS keys, found by their aliases. */
+export async function openDeployedVault(
+  { names, plan, region }: Pick<Deployment, 'names' | 'plan' | 'region'>,
+  signingPublicKey?: string,
+): Promise<Vault> {
+  const [keyArn, signingKeyArn] = await Promise.all([
+    keyArnOf(names.vaultKeyAlias, region),
+    keyArnOf(names.signingKeyAlias, region),
+  ]);
+  const { breakGlassPublicKey } = plan.vault;
+  return openVault({
+    url: `s3://${names.vaultBucket(region)}`,
+    region,
+    keys: {
+      kind: 'kms',
+      keyArn,
+      signingKeyArn,
+      ...(signingPublicKey !== undefined && { signingPublicKey }),
+      ...(breakGlassPublicKey !== undefined && { breakGlassPublicKey }),
+    },
+  });
+}
+
+async function keyArnOf(alias: string, region: string): Promise<string> {
+  const { DescribeKeyCommand, KMSClient } = await import('@aws-sdk/client-kms');
+  const client = new KMSClient({ region, ...clientSettings });
+  const { KeyMetadata } = await client.send(new DescribeKeyCommand({ KeyId: alias }));
+  if (KeyMetadata?.Arn === undefined)
+    throw new HoldfastError('KEY_UNAVAILABLE', `${alias} names no key in ${region}`);
+  return KeyMetadata.Arn;
+}

@@ -1,0 +1,44 @@
+import { runRestore } from '../../core/jobs/run-restore.ts';
+import { formatDuration } from '../../core/plan/duration.ts';
+import { formatCount } from '../progress.ts';
+import { type CommonOptions, runCommand } from '../run-command.ts';
+import { describeConnection, readConnection } from './connection.ts';
+import { localJobContext, parseConnections } from './run-local.ts';
+import { openLocalVault, requirePointId, requireSource, type VaultOptions } from './vault-place.ts';
+
+export interface LocalRestoreOptions extends CommonOptions, VaultOptions {
+  readonly source: string;
+  readonly to: string;
+  readonly table?: readonly string[];
+  readonly connections: string;
+}
+
+/** `holdfast local restore` */
+export async function localRestore(id: string, options: LocalRestoreOptions): Promise<void> {
+  await runCommand(options, async (command) => {
+    const begun = Date.now();
+    const recoveryPointId = requirePointId(id);
+    const source = requireSource(options.source);
+    const connections = parseConnections(options.connections);
+    const connection = readConnection(options.to, process.env);
+    const vault = await openLocalVault(options, { mayCreateKey: false, warn: command.warn });
+    const job = await localJobContext(
+      { source, connections, kind: 'restore', vault, doing: `restoring ${source}` },
+      command,
+    );
+    command.progress.update({ doing: `checking ${recoveryPointId} before the restore` });
+    const result = await runRestore({
+      ...job,
+      recoveryPointId,
+      connect: async () => connection,
+      ...(options.table !== undefined && { tables: options.table }),
+    });
+    for (const warning of result.warnings ?? []) command.warn(warning);
+    const { items, rows } = result;
+    const seconds = (Date.now() - begun) / 1000;
+    return {
+      json: { recoveryPointId: result.recoveryPointId, items, rows, seconds },
+      text: `restored ${result.recoveryPointId} into ${describeConnection(connection)}: ${formatCount(rows)} rows in ${items} items, ${formatDuration(seconds)}`,
+    };
+  });
+}

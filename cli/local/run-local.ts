@@ -1,0 +1,102 @@
+import os from 'node:os';
+import { createMemoryCatalogStore } from '../../core/catalog/catalog-store.memory.ts';
+import type { CatalogStore } from '../../core/catalog/catalog-store.ts';
+import type { JobKind, JobProgress } from '../../core/catalog/job.ts';
+import type { EngineLog } from '../../core/engines/engine.ts';
+import type { PostgresConnection } from '../../core/engines/postgres/connection.ts';
+import { createPostgresEngine } from '../../core/engines/postgres/postgres-engine.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import { idFor } from '../../core/jobs/job-ids.ts';
+import type { JobContext } from '../../core/jobs/job-context.ts';
+import type { Vault } from '../../core/vault/vault.ts';
+import { type CommandContext, redact } from '../run-command.ts';
+import { findPostgresClients } from './postgres-clients.ts';
+
+/** Recorded in a manifest where a deployed job records its Region. */
+const here = 'local';
+
+export interface LocalJob {
+  readonly kind: JobKind;
+  readonly source: string;
+  readonly vault: Vault;
+  readonly connections: number;
+  readonly doing: string;
+}
+
+/**
+ * The same operation that a Fargate task runs, with a catalogue that lives as long as the command: a single host has
+ * nobody to share jobs with, and the vault alone says which recovery points exist.
+ */
+export async function localJobContext(
+  job: LocalJob,
+  command: CommandContext,
+): Promise<JobContext<PostgresConnection>> {
+  const now = new Date();
+  const owner = `local:${os.hostname()}:${process.pid}`;
+  const execution = { arn: `${owner}:${now.toISOString()}`, startedAt: now };
+  const catalog = createMemoryCatalogStore();
+  await catalog.setControl({ activeRegion: here, epoch: 1 }, undefined);
+  const claimed = await catalog.claim({
+    jobId: idFor('job', execution),
+    kind: job.kind,
+    source: job.source,
+    region: here,
+    owner,
+    epoch: 1,
+    scheduledFor: now,
+    now,
+    leaseUntil: new Date(now.getTime() + 120_000),
+    ...(job.kind === 'backup' && { recoveryPointId: idFor('point', execution) }),
+  });
+  return {
+    catalog: withProgress(catalog, (progress) => command.progress.update({ doing: job.doing, ...progress })),
+    vault: job.vault,
+    engine: createPostgresEngine({
+      binDirectory: (major) => findPostgresClients(major, process.env['PATH'] ?? ''),
+      ...(process.env['PATH'] !== undefined && { searchPath: process.env['PATH'] }),
+    }),
+    jobId: claimed.id,
+    source: job.source,
+    region: here,
+    connections: job.connections,
+    progressSeconds: 0.5,
+    signal: command.signal,
+    log: logTo(command),
+    now: () => new Date(),
+  };
+}
+
+/** What the job writes about its progress is shown instead. */
+function withProgress(catalog: CatalogStore, show: (progress: JobProgress) => void): CatalogStore {
+  return new Proxy(catalog, {
+    get: (target, name) => {
+      if (name === 'renew') {
+        return async (...[jobId, until, progress]: Parameters<CatalogStore['renew']>) => {
+          if (progress !== undefined) show(progress);
+          await target.renew(jobId, until, progress);
+        };
+      }
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+}
+
+function logTo({ warn }: CommandContext): EngineLog {
+  return {
+    info: () => undefined,
+    warn: (message, detail) => {
+      const facts = detail === undefined ? '' : ` ${JSON.stringify(detail)}`;
+      warn(redact(`${message}${facts}`));
+    },
+  };
+}
+
+/** @throws USAGE */
+export function parseConnections(text: string): number {
+  const connections = /^\d+$/.test(text) ? Number(text) : 0;
+  if (connections < 1 || connections > 64) {
+    throw new HoldfastError('USAGE', `--connections is ${JSON.stringify(text)}; allowed is 1 to 64`);
+  }
+  return connections;
+}

@@ -1,0 +1,35 @@
+import { formatBytes } from '../progress.ts';
+import { type CommonOptions, runCommand } from '../run-command.ts';
+import { table } from '../tables.ts';
+import { openLocalVault, requirePointId, requireSource, type VaultOptions } from './vault-place.ts';
+
+export interface LocalVerifyOptions extends CommonOptions, VaultOptions {
+  readonly source: string;
+}
+
+/** `holdfast local verify`: reads, decrypts and decompresses everything. */
+export async function localVerify(id: string, options: LocalVerifyOptions): Promise<void> {
+  await runCommand(options, async (command) => {
+    const source = requireSource(options.source);
+    const wanted = requirePointId(id);
+    const vault = await openLocalVault(options, { mayCreateKey: false, warn: command.warn });
+    command.progress.update({ doing: `verifying ${id}` });
+    const report = await vault.verify(source, wanted, {
+      deep: true,
+      offline: true,
+      signal: command.signal,
+    });
+    const problems = report.problems.map(({ key, code, detail }) => ({ key, code, detail }));
+    const summary = `recovery point ${report.recoveryPointId}: ${report.objects} objects, ${formatBytes(report.storedBytes)}`;
+    return {
+      json: { ok: report.ok, problems },
+      text: report.ok
+        ? `${summary}, all whole, readable and signed`
+        : `${table(
+            ['CODE', 'OBJECT', 'DETAIL'],
+            problems.map((p) => [p.code, p.key, p.detail]),
+          )}\n${summary}: ${problems.length} problems`,
+      exitCode: report.ok ? 0 : 1,
+    };
+  });
+}

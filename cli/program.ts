@@ -1,0 +1,85 @@
+import { Command } from 'commander';
+import { addDeployedCommands } from './deployed-program.ts';
+import { addLocalCommands } from './local-program.ts';
+import { addSandboxCommands } from './sandbox-program.ts';
+
+/**
+ * All commands and their options. What a command does is imported when it runs: help and usage errors must come at once,
+ * and the AWS SDK takes half a second to load.
+ */
+export function createProgram(): Command {
+  const program = new Command('holdfast');
+  program
+    .description('Backup and disaster recovery on AWS that proves itself')
+    .version('0.1.0')
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .showSuggestionAfterError()
+    .showHelpAfterError(false)
+    .enablePositionalOptions()
+    .addHelpText(
+      'after',
+      exampleText([
+        'holdfast plan check holdfast.yaml',
+        'holdfast local backup --engine postgres --url postgres://me@localhost/shop --vault ./backups --source shop-db',
+        'holdfast sandbox up',
+      ]) + exitCodes,
+    );
+  addPlanCommands(program);
+  addDeployedCommands(program);
+  addLocalCommands(program);
+  addSandboxCommands(program);
+  return program;
+}
+
+const exitCodes = `
+Exit codes: 0 done, 1 failed, 2 usage or plan, 3 not found, 4 refused, 130 stopped by Ctrl-C
+Every command takes --json: one JSON document on standard output, errors too.
+`;
+
+/** Examples below a command's help. */
+export function exampleText(examples: readonly string[]): string {
+  return `\nExample${examples.length > 1 ? 's' : ''}:\n${examples.map((example) => `  $ ${example}\n`).join('')}`;
+}
+
+/** A command with what every command has: `--json` and an example. */
+export function command(
+  parent: Command,
+  usage: string,
+  { about, examples }: { readonly about: string; readonly examples: readonly string[] },
+): Command {
+  return parent
+    .command(usage)
+    .description(about)
+    .option('--json', 'print one JSON document on standard output')
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .addHelpText('after', exampleText(examples));
+}
+
+/** A command that only groups others. */
+export function group(parent: Command, name: string, about: string): Command {
+  return parent
+    .command(name)
+    .description(about)
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+}
+
+function addPlanCommands(program: Command): void {
+  const plan = group(program, 'plan', 'check the plan file');
+  command(plan, 'check [file]', {
+    about: 'print everything that is wrong with a plan (holdfast.yaml when no file is named)',
+    examples: ['holdfast plan check', 'holdfast plan check examples/acme.yaml --json'],
+  }).action(async (file: string | undefined, options: { json?: boolean }) => {
+    const { planCheck } = await import('./plan-commands.ts');
+    await planCheck(file ?? 'holdfast.yaml', options);
+  });
+  command(plan, 'schema', {
+    about: 'print the JSON Schema of the plan file, for editors',
+    examples: ['holdfast plan schema > holdfast.schema.json'],
+  }).action(async (options: { json?: boolean }) => {
+    const { planSchema } = await import('./plan-commands.ts');
+    await planSchema(options);
+  });
+}
