@@ -1,7 +1,6 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
-import { metricNamespace } from '../../core/jobs/metrics.ts';
 import type {
   CheckCopyEnvironment,
   ClaimJobEnvironment,
@@ -24,7 +23,10 @@ export interface JobFunctionsProps {
   readonly keys: VaultKeys;
 }
 
-/** The short decisions of every job, one function and one role each. */
+/**
+ * The short decisions of every job, one function and one role each. Metrics leave through their logs (embedded metric
+ * format), so none of them needs a permission for that.
+ */
 export class JobFunctions extends Construct {
   readonly claimJob: HoldfastFunction;
   readonly checkCopy: HoldfastFunction;
@@ -68,7 +70,6 @@ export class JobFunctions extends Construct {
     });
     this.#allowVaults(props);
     this.#allowExecutions(props);
-    for (const fn of [this.checkCopy, this.finishJob, this.failJob, this.deadMan]) grantMetrics(fn.role);
   }
 
   #job(
@@ -112,19 +113,4 @@ export class JobFunctions extends Construct {
       'Executions are named when they start; the prefix keeps it to the state machines of this deployment.',
     );
   }
-}
-
-function grantMetrics(role: iam.Role): void {
-  role.addToPolicy(
-    new iam.PolicyStatement({
-      actions: ['cloudwatch:PutMetricData'],
-      resources: ['*'],
-      conditions: { StringEquals: { 'cloudwatch:namespace': metricNamespace } },
-    }),
-  );
-  acknowledge(
-    role,
-    'AwsSolutions-IAM5[Resource::*]',
-    'cloudwatch:PutMetricData knows no resources; the condition keeps it to our own namespace.',
-  );
 }

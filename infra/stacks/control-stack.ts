@@ -5,6 +5,7 @@ import { JobMachines } from '../constructs/job-machines.ts';
 import { JobSchedules } from '../constructs/job-schedules.ts';
 import { JobTasks } from '../constructs/job-tasks.ts';
 import { TaskNetwork } from '../constructs/task-network.ts';
+import { Watch } from '../constructs/watch.ts';
 import type { VaultKeys } from '../constructs/vault-keys.ts';
 import { type Side, sideOf } from '../deployment.ts';
 import type { VaultStackProps } from './vault-standby-stack.ts';
@@ -25,7 +26,14 @@ export class ControlStack extends Stack {
     const tasks = new JobTasks(this, 'Tasks', { deployment, side, keys });
     const functions = new JobFunctions(this, 'Functions', { deployment, side, keys });
     const machines = new JobMachines(this, 'Machines', { deployment, functions, tasks, network });
-    new JobSchedules(this, 'Schedules', { deployment, machines });
+    const schedules = new JobSchedules(this, 'Schedules', { deployment, machines });
+    new Watch(this, 'Watch', {
+      deployment,
+      side,
+      keys,
+      deadMan: functions.deadMan,
+      deadLetterQueue: schedules.deadLetterQueue,
+    });
   }
 
   /** Chosen by CloudFormation, for asking now would need the account. */

@@ -1,0 +1,115 @@
+import type * as sns from 'aws-cdk-lib/aws-sns';
+import { Construct } from 'constructs';
+import { type MetricName, metricNames } from '../../core/jobs/metrics.ts';
+import { assumedRunTimeSeconds, worstLossSeconds } from '../../core/plan/objectives.ts';
+import type { SourcePlan } from '../../core/plan/plan.ts';
+import type { AlarmKind } from '../alarm-catalogue.ts';
+import type { Deployment, Side } from '../deployment.ts';
+import { deepLinkToStateMachine } from './deep-link.ts';
+import { HoldfastAlarm, holdfastMetric } from './holdfast-alarm.ts';
+
+export interface SourceAlarmsProps {
+  readonly deployment: Deployment;
+  readonly side: Side;
+  readonly source: SourcePlan;
+  readonly topic: sns.ITopic;
+}
+
+/** What is late counts as overdue after this. */
+const overdueAfterSeconds = 2 * 3600;
+/** Larger than this deserves a look: time and price grow with it. */
+const largeBytes = 100e9;
+/** The dead man reports every five minutes; three values in a row are no accident. */
+const agePeriods = 3;
+
+interface Rule {
+  readonly kind: AlarmKind;
+  readonly metric: MetricName;
+  readonly statistic: 'Maximum' | 'Sum';
+  readonly above: number;
+  readonly machine: 'backup' | 'restore' | 'restore-test';
+  readonly periods?: number;
+  readonly missingDataBreaches?: boolean;
+}
+
+/** The alarms of one source, with limits from its own schedule and objectives. */
+export class SourceAlarms extends Construct {
+  constructor(scope: Construct, id: string, props: SourceAlarmsProps) {
+    super(scope, id);
+    const { deployment, side, source, topic } = props;
+    for (const rule of [...eventRules(source), ...ageRules(source, side.role)]) {
+      new HoldfastAlarm(this, rule.kind, {
+        deployment,
+        region: side.region,
+        topic,
+        kind: rule.kind,
+        source: source.id,
+        metric: holdfastMetric(deployment, rule.metric, { source: source.id, statistic: rule.statistic }),
+        threshold: rule.above,
+        deepLink: deepLinkToStateMachine(deployment, side.region, rule.machine),
+        evaluationPeriods: rule.periods,
+        missingDataBreaches: rule.missingDataBreaches,
+      });
+    }
+  }
+}
+
+/** Something happened: in both Regions alike, for either may be the active one. */
+function eventRules(source: SourcePlan): Rule[] {
+  const happened = { statistic: 'Sum', above: 0 } as const;
+  return [
+    { kind: 'backup-failed', metric: metricNames.backupsFailedTotal, machine: 'backup', ...happened },
+    {
+      kind: 'backup-slow',
+      metric: metricNames.backupDurationSeconds,
+      statistic: 'Maximum',
+      above: source.runTimeSeconds ?? assumedRunTimeSeconds,
+      machine: 'backup',
+    },
+    {
+      kind: 'backup-large',
+      metric: metricNames.backupSizeBytes,
+      statistic: 'Maximum',
+      above: largeBytes,
+      machine: 'backup',
+    },
+    { kind: 'replication-late', metric: metricNames.replicationLateTotal, machine: 'backup', ...happened },
+    {
+      kind: 'verification-failed',
+      metric: metricNames.verificationFailedTotal,
+      machine: 'backup',
+      ...happened,
+    },
+    { kind: 'restore-failed', metric: metricNames.restoresFailedTotal, machine: 'restore', ...happened },
+    {
+      kind: 'restore-test-failed',
+      metric: metricNames.restoreTestsFailedTotal,
+      machine: 'restore-test',
+      ...happened,
+    },
+  ];
+}
+
+/**
+ * Something did not happen. In the primary Region two steps: late against the schedule, then against the objective. In the
+ * standby one alarm from its own replica of the catalogue, which also sounds when there is no news: it must work when
+ * everything in the primary Region, alarms included, is gone.
+ */
+function ageRules(source: SourcePlan, role: Side['role']): Rule[] {
+  const age = {
+    metric: metricNames.backupAgeHours,
+    statistic: 'Maximum',
+    machine: 'backup',
+    periods: agePeriods,
+  } as const;
+  const rpoHours = source.objectives.rpoSeconds / 3600;
+  if (role === 'standby') {
+    return [{ kind: 'dead-man', ...age, above: rpoHours, missingDataBreaches: true }];
+  }
+  const runTime = source.runTimeSeconds ?? assumedRunTimeSeconds;
+  const dueSeconds = worstLossSeconds(source.schedule.intervalSeconds, runTime);
+  return [
+    { kind: 'backup-overdue', ...age, above: (dueSeconds + overdueAfterSeconds) / 3600 },
+    { kind: 'backup-too-old', ...age, above: rpoHours, missingDataBreaches: true },
+  ];
+}
