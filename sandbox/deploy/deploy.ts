@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { loadPlan } from '../../core/plan/load-plan.ts';
+import type { Plan } from '../../core/plan/plan.ts';
+import type { Sandbox } from '../sandbox.ts';
+import { runCdk } from './cdk.ts';
+import { readBack } from './read-back.ts';
+
+const projectRoot = path.resolve(import.meta.dirname, '../..');
+
+export interface DeployOptions {
+  readonly planFile: string;
+  readonly signal?: AbortSignal;
+  readonly onStep?: (step: string) => void;
+}
+
+/** Bootstraps both Regions, deploys the app with the real `cdk deploy`, and reads back what the product relies on. */
+export async function deploySandbox(sandbox: Sandbox, options: DeployOptions): Promise<Plan> {
+  const plan = await loadPlan(options.planFile);
+  const { primary, standby } = plan.regions;
+  const signal = options.signal === undefined ? {} : { signal: options.signal };
+  options.onStep?.('bootstrapping both Regions');
+  const [assembly] = await Promise.all([
+    synthesize(options.planFile, signal),
+    ...[primary, standby].map((region) =>
+      runCdk(['bootstrap', `aws://${plan.account}/${region}`, '--app', ''], {
+        environment: sandbox.environment(region),
+        ...signal,
+      }),
+    ),
+  ]);
+  options.onStep?.('deploying five stacks');
+  await runCdk(['deploy', '--all', '--app', assembly, '--concurrency', '3', '--require-approval', 'never'], {
+    environment: sandbox.environment(primary),
+    ...signal,
+  });
+  options.onStep?.('reading the deployed properties back');
+  await readBack(sandbox, plan);
+  return plan;
+}
+
+/** The assembly depends on sources and plan alone, so it is kept until one of them changes. */
+async function synthesize(planFile: string, signal: { signal?: AbortSignal }): Promise<string> {
+  const folder = path.join(projectRoot, '.cache/assembly', hashOfInputs(planFile));
+  if (fs.existsSync(path.join(folder, 'manifest.json'))) return folder;
+  const partial = path.join(projectRoot, '.cache', `assembly-${process.pid}`);
+  await runCdk(['synth', '--quiet', '--output', partial, '--context', `plan=${path.resolve(planFile)}`], {
+    environment: {},
+    ...signal,
+  });
+  fs.rmSync(path.join(projectRoot, '.cache/assembly'), { recursive: true, force: true, maxRetries: 2 });
+  fs.mkdirSync(path.dirname(folder), { recursive: true });
+  fs.renameSync(partial, folder);
+  return folder;
+}
+
+function hashOfInputs(planFile: string): string {
+  const hash = createHash('sha256').update(fs.readFileSync(planFile));
+  for (const folder of ['core', 'infra', 'lambdas', 'statemachines']) {
+    const names = fs
+      .readdirSync(path.join(projectRoot, folder), { recursive: true, encoding: 'utf8' })
+      .sort();
+    for (const name of names) {
+      const file = path.join(projectRoot, folder, name);
+      if (/\.(ts|json)$/.test(name) && !name.includes('.test.'))
+        hash.update(name).update(fs.readFileSync(file));
+    }
+  }
+  for (const name of ['package-lock.json', 'cdk.json'])
+    hash.update(fs.readFileSync(path.join(projectRoot, name)));
+  return hash.digest('hex').slice(0, 24);
+}
