@@ -1,0 +1,193 @@
+import { CreateAliasCommand, CreateKeyCommand, DisableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { CreateStateMachineCommand, SFNClient } from '@aws-sdk/client-sfn';
+import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDynamoCatalogStore } from '../core/catalog/catalog-store.dynamodb.ts';
+import { examplePoint } from '../core/catalog/recovery-point.conformance.ts';
+import { createCatalogTable } from '../core/catalog/testing.dynamodb.ts';
+import { loadPlan } from '../core/plan/load-plan.ts';
+import { deploymentNames, stateMachineNames } from '../core/plan/names.ts';
+import { type LocalAws, startAws } from '../sandbox/aws/local-aws.ts';
+import { type Shop, startShop } from './testing/shop.ts';
+
+const planFile = path.resolve(import.meta.dirname, '../examples/drill.yaml');
+const plan = await loadPlan(planFile);
+const names = deploymentNames(plan);
+const id = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+const regions = [plan.regions.primary, plan.regions.standby];
+let shop: Shop;
+let aws: LocalAws;
+let keyIds: string[];
+
+const run = (args: string) => shop.cli(args, { env: aws.environment });
+const deployed = (args: string) => run(`${args} --plan ${planFile} --json`);
+const settings = (region: string) => ({
+  region,
+  endpoint: aws.endpoint,
+  credentials: { accessKeyId: plan.account, secretAccessKey: 'test' },
+});
+
+/** What a person would see after `cdk deploy`, as far as the commands look at it. */
+async function deploy(region: string): Promise<string> {
+  await createCatalogTable(new DynamoDBClient(settings(region)), names.table);
+  const s3 = new S3Client({ ...settings(region), forcePathStyle: true });
+  await s3.send(new CreateBucketCommand({ Bucket: names.vaultBucket(region) }));
+  const kms = new KMSClient(settings(region));
+  const made: string[] = [];
+  for (const AliasName of [names.vaultKeyAlias, names.signingKeyAlias]) {
+    const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
+    await kms.send(new CreateAliasCommand({ AliasName, TargetKeyId: KeyMetadata?.KeyId }));
+    made.push(KeyMetadata?.KeyId ?? '');
+  }
+  const secrets = new SecretsManagerClient(settings(region));
+  for (const Name of ['shop-db/backup', 'shop-db/restored']) {
+    await secrets.send(new CreateSecretCommand({ Name, SecretString: '{}' }));
+  }
+  const sns = new SNSClient(settings(region));
+  const { TopicArn } = await sns.send(new CreateTopicCommand({ Name: names.alarmTopic }));
+  await sns.send(
+    new SubscribeCommand({
+      TopicArn,
+      Protocol: 'sqs',
+      Endpoint: `arn:aws:sqs:${region}:${plan.account}:pager`,
+    }),
+  );
+  const sfn = new SFNClient(settings(region));
+  for (const machine of stateMachineNames) {
+    const definition = JSON.stringify({ StartAt: 'Done', States: { Done: { Type: 'Succeed' } } });
+    const roleArn = `arn:aws:iam::${plan.account}:role/machine`;
+    await sfn.send(new CreateStateMachineCommand({ name: names.stateMachine(machine), definition, roleArn }));
+  }
+  return made[0] ?? '';
+}
+
+beforeAll(async () => {
+  [shop, aws] = await Promise.all([startShop(), startAws()]);
+  // The plan's account is the one that the emulator takes from the access key.
+  Object.assign(aws.environment, { AWS_ACCESS_KEY_ID: plan.account });
+  keyIds = await Promise.all(regions.map(deploy));
+});
+afterAll(async () => {
+  await aws?.stop();
+  await shop?.destroy();
+});
+
+describe('holdfast local with a vault in S3', () => {
+  it('backs up, lists, verifies and restores one table', async () => {
+    const vault = `--vault s3://${names.vaultBucket(regions[0]!)}/by-hand`;
+    const backup = await run(
+      `local backup --engine postgres --url ${shop.url('shop')} ${vault} --source shop-db --json`,
+    );
+    expect([backup.code, backup.json().rows]).toEqual([0, 2500]);
+    expect((await run(`local list ${vault} --json`)).json()).toMatchObject([
+      { recoveryPointId: backup.json().recoveryPointId },
+    ]);
+    expect((await run(`local verify latest ${vault} --source shop-db --json`)).json()).toEqual({
+      ok: true,
+      problems: [],
+    });
+    await shop.query('postgres', 'create database part');
+    const restore = await run(
+      `local restore latest ${vault} --source shop-db --to ${shop.url('part')} --table public.customers --json`,
+    );
+    expect([restore.code, restore.json().rows]).toEqual([0, 500]);
+    expect(await shop.query('part', 'select count(*)::int from customers')).toEqual([{ count: 500 }]);
+  });
+});
+
+describe('holdfast with a deployment', () => {
+  it('says that nothing is protected yet, and then that it is, until the RPO is over', async () => {
+    const before = await deployed('status');
+    expect([before.code, before.json().sources]).toEqual([
+      1,
+      [{ source: 'shop-db', ok: false, rpoSeconds: 3600 }],
+    ]);
+    const catalog = createDynamoCatalogStore({
+      client: new DynamoDBClient(settings(regions[0]!)),
+      table: names.table,
+    });
+    await catalog.setControl({ activeRegion: regions[0]!, epoch: 1 }, undefined);
+    const at = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
+    const point = (state: object, startedAt: string) =>
+      examplePoint('shop-db', id, { startedAt, finishedAt: startedAt, ...state });
+    await catalog.putRecoveryPoint(point({ state: 'stored' }, at(5)));
+    expect((await deployed('status')).json().sources[0]).toMatchObject({
+      ok: false,
+      newer: { id, state: 'stored' },
+    });
+    await catalog.putRecoveryPoint(point({ state: 'protected', protectedAt: at(1) }, at(5)));
+    const after = await deployed('status');
+    expect([after.code, after.json()]).toMatchObject([
+      0,
+      { ok: true, activeRegion: regions[0], epoch: 1, sources: [{ newestProtected: { id } }] },
+    ]);
+    expect((await deployed('recovery-points shop-db')).json()).toMatchObject([{ id, state: 'protected' }]);
+    expect((await run(`recovery-points --plan ${planFile}`)).stdout).toContain(id);
+    await catalog.putRecoveryPoint(point({ state: 'protected', protectedAt: at(1) }, at(61)), {
+      recomputed: true,
+    });
+    expect((await deployed('status')).code).toBe(1);
+  });
+
+  it('starts executions with the input a person would type', async () => {
+    const backup = await deployed('backup shop-db');
+    expect([backup.code, backup.json()]).toMatchObject([
+      0,
+      { state: 'started', source: 'shop-db', region: regions[0] },
+    ]);
+    expect(backup.json().executionArn).toContain(`:${names.stateMachine('backup')}:`);
+    const waited = await deployed('backup shop-db --wait');
+    expect([waited.code, waited.json().state]).toEqual([0, 'completed']);
+    const restore = await deployed(
+      `restore latest --source shop-db --to shop-db-restored --region ${regions[1]}`,
+    );
+    expect([restore.code, restore.json().region]).toEqual([0, regions[1]]);
+  });
+
+  it.each([
+    ['backup nobody', 3, 'SOURCE_NOT_FOUND'],
+    ['restore latest --source shop-db --to nowhere', 3, 'TARGET_NOT_FOUND'],
+    ['restore latest --source shop-db --to shop-db-restored', 3, 'TARGET_NOT_FOUND'],
+    ['restore nonsense --source shop-db --to shop-db-restored', 3, 'RECOVERY_POINT_NOT_FOUND'],
+    ['status --region eu-west-1', 2, 'USAGE'],
+    ['jobs --limit 0', 2, 'USAGE'],
+    ['verify latest --offline', 2, 'USAGE'],
+  ])('%s ends with %d and %s', async (args, code, error) => {
+    const result = await deployed(args);
+    expect([result.code, result.json().error.code]).toEqual([code, error]);
+  });
+
+  it('finds every fault and its fix', async () => {
+    const good = await deployed('doctor --page');
+    expect(good.json().checks.filter((check: { ok: boolean }) => !check.ok)).toEqual([]);
+    expect(good.code).toBe(0);
+    await new KMSClient(settings(regions[1]!)).send(new DisableKeyCommand({ KeyId: keyIds[1] }));
+    const bad = await deployed('doctor');
+    const faults = bad.json().checks.filter((check: { ok: boolean }) => !check.ok);
+    expect(bad.code).toBe(1);
+    expect(faults).toMatchObject([
+      { what: names.vaultKeyAlias, region: regions[1], fix: expect.stringContaining('enable-key') },
+    ]);
+  });
+
+  it('names the standby when the primary does not answer, and the fix when nothing is deployed', async () => {
+    const gone = await shop.cli(`status --plan ${planFile} --json`, {
+      env: { ...aws.environment, AWS_ENDPOINT_URL: 'http://127.0.0.1:1' },
+    });
+    expect([gone.code, gone.json().error]).toMatchObject([
+      1,
+      { code: 'CATALOG_UNAVAILABLE', hint: expect.stringContaining(`--region ${regions[1]}`) },
+    ]);
+    const other = path.join(shop.home, 'other.yaml');
+    fs.writeFileSync(other, fs.readFileSync(planFile, 'utf8').replace('name: drill', 'name: other'));
+    const missing = await run(`status --plan ${other} --json`);
+    expect([missing.code, missing.json().error.code]).toEqual([3, 'DEPLOYMENT_NOT_FOUND']);
+    const start = await run(`backup shop-db --plan ${other} --json`);
+    expect([start.code, start.json().error.code]).toEqual([3, 'DEPLOYMENT_NOT_FOUND']);
+  });
+});
