@@ -6,6 +6,8 @@ import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import fs from 'node:fs';
 import path from 'node:path';
+import { Readable } from 'node:stream';
+import { zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDynamoCatalogStore } from '../core/catalog/catalog-store.dynamodb.ts';
 import { examplePoint } from '../core/catalog/recovery-point.conformance.ts';
@@ -13,6 +15,7 @@ import { createCatalogTable } from '../core/catalog/testing.dynamodb.ts';
 import { loadPlan } from '../core/plan/load-plan.ts';
 import { deploymentNames, stateMachineNames } from '../core/plan/names.ts';
 import { type LocalAws, startAws } from '../sandbox/aws/local-aws.ts';
+import { openDeployedVault } from './deployed/vault.ts';
 import { type Shop, startShop } from './testing/shop.ts';
 
 const planFile = path.resolve(import.meta.dirname, '../examples/drill.yaml');
@@ -40,7 +43,10 @@ async function deploy(region: string): Promise<string> {
   const kms = new KMSClient(settings(region));
   const made: string[] = [];
   for (const AliasName of [names.vaultKeyAlias, names.signingKeyAlias]) {
-    const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
+    const signing = { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' } as const;
+    const { KeyMetadata } = await kms.send(
+      new CreateKeyCommand(AliasName === names.signingKeyAlias ? signing : {}),
+    );
     await kms.send(new CreateAliasCommand({ AliasName, TargetKeyId: KeyMetadata?.KeyId }));
     made.push(KeyMetadata?.KeyId ?? '');
   }
@@ -132,6 +138,57 @@ describe('holdfast with a deployment', () => {
       recomputed: true,
     });
     expect((await deployed('status')).code).toBe(1);
+  });
+
+  it('verifies a stored point and rebuilds the catalogue from the vault', async () => {
+    const region = regions[0]!;
+    const before = { ...process.env };
+    Object.assign(process.env, aws.environment);
+    try {
+      const vault = await openDeployedVault({ names, plan, region });
+      const writer = await vault.begin('shop-db');
+      const body = Readable.from([zstdCompressSync(Buffer.from('1\n'))]);
+      await writer.store({
+        name: 'public.t',
+        kind: 'table',
+        compression: 'zst',
+        body,
+        done: Promise.resolve({ rows: 1, bytes: 2 }),
+      });
+      const now = new Date().toISOString();
+      const facts = { position: {}, notCovered: [], independentCounts: [], tools: {}, billOfMaterials: {} };
+      await writer.commit({
+        ...facts,
+        engine: { name: 'postgres', version: '18.6' },
+        type: 'full',
+        startedAt: now,
+        finishedAt: now,
+      });
+      const verified = await deployed('verify latest --deep');
+      expect([verified.code, verified.json()]).toMatchObject([
+        0,
+        { ok: true, recoveryPointId: writer.id, problems: [] },
+      ]);
+      const dry = await deployed('catalog rebuild --dry-run');
+      expect([dry.code, dry.json().entries]).toMatchObject([
+        0,
+        [{ action: 'create', id: writer.id, state: 'stored' }],
+      ]);
+      expect(
+        (await deployed('recovery-points')).json().map((point: { id: string }) => point.id),
+      ).not.toContain(writer.id);
+      const rebuilt = await deployed('catalog rebuild');
+      expect(rebuilt.json()).toMatchObject({
+        created: 1,
+        dryRun: false,
+        notInVault: [{ source: 'shop-db', id }],
+      });
+      expect((await deployed('recovery-points')).json().map((point: { id: string }) => point.id)).toContain(
+        writer.id,
+      );
+    } finally {
+      process.env = before;
+    }
   });
 
   it('starts executions with the input a person would type', async () => {

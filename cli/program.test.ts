@@ -1,0 +1,80 @@
+import type { Command } from 'commander';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createProgram } from './program.ts';
+import { runCli } from './testing/run-cli.ts';
+
+/** Commands that do something, with the words that call them. */
+function leaves(command: Command, words: readonly string[] = []): [string, Command][] {
+  const inner = command.commands.filter((child) => child.name() !== 'help');
+  if (inner.length === 0) return [[words.join(' '), command]];
+  return inner.flatMap((child) => leaves(child, [...words, child.name()]));
+}
+
+const commands = leaves(createProgram());
+
+describe('holdfast', () => {
+  it('has the commands of the contract', () => {
+    expect(commands.map(([words]) => words).toSorted()).toEqual(
+      [
+        ['backup', 'catalog rebuild', 'doctor', 'jobs', 'plan check', 'plan schema', 'recovery-points'],
+        ['restore', 'restore-test', 'status', 'verify'],
+        ['local backup', 'local list', 'local restore', 'local verify'],
+        ['sandbox down', 'sandbox kill-region', 'sandbox reset', 'sandbox revive-region'],
+        ['sandbox status', 'sandbox up'],
+      ]
+        .flat()
+        .toSorted(),
+    );
+  });
+
+  it.each(commands)('%s takes --json and shows an example', (words, command) => {
+    expect(command.options.map((option) => option.long)).toContain('--json');
+    let help = '';
+    command.configureOutput({ writeOut: (text) => (help += text) });
+    command.outputHelp();
+    expect(help).toMatch(new RegExp(`Examples?:\n +\\$ [^\n]*holdfast ${words}`));
+  });
+
+  it('shows help without loading an engine or the AWS SDK', async () => {
+    const folder = path.resolve(import.meta.dirname);
+    const eager = [
+      'main.ts',
+      'program.ts',
+      'run-command.ts',
+      'local-program.ts',
+      'deployed-program.ts',
+      'sandbox-program.ts',
+      'progress.ts',
+    ];
+    for (const file of eager) {
+      const imports = fs
+        .readFileSync(path.join(folder, file), 'utf8')
+        .matchAll(/^import (?!type)[^;]*from '([^']+)';/gm);
+      for (const [, name] of imports)
+        expect(name).not.toMatch(/aws|zod|yaml|engines|vault|catalog|jobs|sandbox\//);
+    }
+    const help = await runCli(['--help']);
+    expect([help.code, help.stderr]).toEqual([0, '']);
+    expect(help.stdout).toContain('holdfast local backup');
+    expect((await runCli(['--version'])).stdout).toBe('0.1.0\n');
+    expect((await runCli([])).code).toBe(2);
+  });
+
+  it('checks plans: 0 when sound, 2 with all problems, as text and as JSON', async () => {
+    const examples = path.resolve(import.meta.dirname, '../examples');
+    const good = await runCli(['plan', 'check', path.join(examples, 'acme.yaml'), '--json']);
+    expect([good.code, good.json()]).toMatchObject([0, { ok: true, name: 'acme', sources: ['shop-db'] }]);
+    const bad = await runCli(['plan', 'check', path.resolve(import.meta.dirname, '../package.json')]);
+    expect([bad.code, bad.stdout]).toEqual([2, '']);
+    expect(bad.stderr).toMatch(/package\.json:\d+:\d+: [^]*package\.json:\d+:\d+: /);
+    const json = (
+      await runCli(['plan', 'check', path.resolve(import.meta.dirname, '../package.json'), '--json'])
+    ).json();
+    expect(json.error.code).toBe('PLAN_INVALID');
+    expect(json.error.problems.length).toBeGreaterThan(5);
+    const schema = await runCli(['plan', 'schema']);
+    expect(schema.json()).toMatchObject({ type: 'object', additionalProperties: false });
+  });
+});
