@@ -9,8 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDynamoCatalogStore } from '../core/catalog/catalog-store.dynamodb.ts';
 import type { CatalogStore } from '../core/catalog/catalog-store.ts';
 import { createCatalogTable } from '../core/catalog/testing.dynamodb.ts';
-import type { PostgresConnection } from '../core/engines/postgres/connection.ts';
 import { createPostgresEngine } from '../core/engines/postgres/postgres-engine.ts';
+import { runSql as sql } from '../core/jobs/testing.ts';
 import { runRestore } from '../core/jobs/run-restore.ts';
 import { openVault } from '../core/vault/open-vault.ts';
 import type { Vault } from '../core/vault/vault.ts';
@@ -55,17 +55,6 @@ afterAll(async () => {
   await Promise.all([aws?.stop(), server?.destroy()]);
   fs.rmSync(directory, { recursive: true, force: true });
 });
-
-async function sql(connection: PostgresConnection, text: string): Promise<Record<string, unknown>[]> {
-  const { dbname, username, ...rest } = connection;
-  const session = new pg.Client({ ...rest, database: dbname, user: username });
-  await session.connect();
-  try {
-    return (await session.query(text)).rows as Record<string, unknown>[];
-  } finally {
-    await session.end();
-  }
-}
 
 let runs = 0;
 async function claim(kind: 'backup' | 'restore' = 'backup'): Promise<string> {

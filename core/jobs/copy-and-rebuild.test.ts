@@ -8,8 +8,7 @@ import { HoldfastError } from '../errors.ts';
 import { checkCopy } from './check-copy.ts';
 import { finishJob } from './finish-job.ts';
 import { measureAges } from './dead-man.ts';
-import { examplePlan } from './testing.ts';
-import { DigestMeter } from '../vault/digest.ts';
+import { examplePlan, withChecksums } from './testing.ts';
 import { openObjectStore, openVault } from '../vault/open-vault.ts';
 import type { ObjectStore } from '../vault/object-store.ts';
 import type { Manifest } from '../vault/manifest.ts';
@@ -45,19 +44,6 @@ beforeEach(async () => {
 });
 
 afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
-
-/** A folder keeps no checksums; S3 does, of what it really stores. */
-function withChecksums(store: ObjectStore, folder: string): Pick<ObjectStore, 'head'> {
-  return {
-    head: async (ref) => {
-      const facts = await store.head(ref);
-      if (facts === undefined) return undefined;
-      const meter = await DigestMeter.create();
-      meter.update(fs.readFileSync(path.join(folder, ref.key)));
-      return { ...facts, crc64nvme: meter.digest().crc64nvme };
-    },
-  };
-}
 
 async function backUp(): Promise<Manifest> {
   const writer = await vault.begin(source);

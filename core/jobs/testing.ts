@@ -1,4 +1,10 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import pg from 'pg';
+import type { PostgresConnection } from '../engines/postgres/connection.ts';
 import type { Plan } from '../plan/plan.ts';
+import { DigestMeter } from '../vault/digest.ts';
+import type { ObjectStore } from '../vault/object-store.ts';
 
 /** A plan for tests: one source, one target in the standby Region. */
 export const examplePlan: Plan = {
@@ -29,3 +35,37 @@ export const examplePlan: Plan = {
   ],
   notifications: {},
 };
+
+/** Runs SQL as a test would: one connection, one text, the last statement's rows. */
+export async function runSql(
+  connection: PostgresConnection,
+  text: string,
+): Promise<Record<string, unknown>[]> {
+  const { host, port, password } = connection;
+  const client = new pg.Client({
+    host,
+    port,
+    password,
+    database: connection.dbname,
+    user: connection.username,
+  });
+  await client.connect();
+  try {
+    return (await client.query(text)).rows as Record<string, unknown>[];
+  } finally {
+    await client.end();
+  }
+}
+
+/** A folder keeps no checksums; S3 does, of what it really stores. */
+export function withChecksums(store: ObjectStore, folder: string): Pick<ObjectStore, 'head'> {
+  return {
+    head: async (ref) => {
+      const facts = await store.head(ref);
+      if (facts === undefined) return undefined;
+      const meter = await DigestMeter.create();
+      meter.update(fs.readFileSync(path.join(folder, ref.key)));
+      return { ...facts, crc64nvme: meter.digest().crc64nvme };
+    },
+  };
+}
