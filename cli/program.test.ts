@@ -59,7 +59,9 @@ describe('holdfast', () => {
     expect([help.code, help.stderr]).toEqual([0, '']);
     expect(help.stdout).toContain('holdfast local backup');
     expect((await runCli(['--version'])).stdout).toBe('0.1.0\n');
-    expect((await runCli([])).code).toBe(2);
+    const nothing = await runCli([]);
+    expect([nothing.code, nothing.stdout]).toEqual([2, '']);
+    expect(nothing.stderr).toContain('a command is missing (USAGE)');
   });
 
   it('checks plans: 0 when sound, 2 with all problems, as text and as JSON', async () => {

@@ -75,3 +75,8 @@ export function formatBytes(bytes: number): string {
   const value = bytes / 1000 ** power;
   return `${power === 0 ? Math.round(value) : value.toFixed(value < 10 ? 1 : 0)} ${units[power]}`;
 }
+
+/** How long something took: tenths as long as they matter. */
+export function formatSeconds(seconds: number): string {
+  return seconds < 60 ? `${seconds.toFixed(1)} s` : formatDuration(seconds);
+}

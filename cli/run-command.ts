@@ -72,7 +72,8 @@ export function exitWithUsageError(error: unknown, args: readonly string[]): voi
   }
   // Help and version end the same way, with code 0.
   if (error.exitCode === 0) return;
-  const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
+  const said = error.code === 'commander.help' ? 'a command is missing' : error.message;
+  const [first = '', ...rest] = said.replace(/^error: /, '').split('\n');
   const hint = [
     ...rest.map((line) => line.replace(/^\(|\)$/g, '')),
     'holdfast --help lists the commands, and each command has its own --help',

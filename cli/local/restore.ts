@@ -1,6 +1,5 @@
 import { runRestore } from '../../core/jobs/run-restore.ts';
-import { formatDuration } from '../../core/plan/duration.ts';
-import { formatCount } from '../progress.ts';
+import { formatCount, formatSeconds } from '../progress.ts';
 import { type CommonOptions, runCommand } from '../run-command.ts';
 import { describeConnection, readConnection } from './connection.ts';
 import { localJobContext, parseConnections } from './run-local.ts';
@@ -38,7 +37,7 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
     const seconds = (Date.now() - begun) / 1000;
     return {
       json: { recoveryPointId: result.recoveryPointId, items, rows, seconds },
-      text: `restored ${result.recoveryPointId} into ${describeConnection(connection)}: ${formatCount(rows)} rows in ${items} items, ${formatDuration(seconds)}`,
+      text: `restored ${result.recoveryPointId} into ${describeConnection(connection)}: ${formatCount(rows)} rows in ${items} items, ${formatSeconds(seconds)}`,
     };
   });
 }
