@@ -1,5 +1,6 @@
-import { pipeline, type Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import zlib from 'node:zlib';
+import { HoldfastError } from '../errors.ts';
 
 export type Compression = 'zst' | 'gz';
 
@@ -40,13 +41,36 @@ export function compressStream(source: Readable, options: CompressOptions = {}):
   return { stream: compressor, done };
 }
 
-/** Decompresses inside this process; the stream fails when the content checksum does not fit or the end is missing. */
+/**
+ * Decompresses inside this process. The stream fails when the content checksum does not fit, when the end is missing, and
+ * when more follows the frame: Node's zstd would end there without a word, and the rest would be lost.
+ */
 export function decompressStream(source: Readable, compression: Compression): Readable {
   const decompressor =
     compression === 'zst'
       ? zlib.createZstdDecompress({ chunkSize: pieceBytes })
       : zlib.createGunzip({ chunkSize: pieceBytes });
-  return pipeline(source, decompressor, () => undefined);
+  let fed = 0;
+  pipeline(
+    source,
+    async function* count(chunks: AsyncIterable<Buffer>) {
+      for await (const chunk of chunks) {
+        fed += chunk.length;
+        yield chunk;
+      }
+    },
+    decompressor,
+    () => undefined,
+  );
+  async function* checked(): AsyncGenerator<Buffer> {
+    yield* decompressor as AsyncIterable<Buffer>;
+    if (decompressor.bytesWritten === fed) return;
+    throw new HoldfastError(
+      'DECOMPRESS_FAILED',
+      `more follows the first ${decompressor.bytesWritten} compressed bytes; an item is one frame`,
+    );
+  }
+  return Readable.from(checked(), { objectMode: false, highWaterMark: pieceBytes });
 }
 
 function makeCompressor(compression: Compression, level: number): zlib.ZstdCompress | zlib.Gzip {

@@ -104,8 +104,9 @@ export class DirectoryObjectStore implements ObjectStore {
   async *listFolders(prefix: string): AsyncIterable<string> {
     try {
       const entries = await fs.readdir(this.#pathOf(prefix), { withFileTypes: true });
-      const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-      for (const name of names.toSorted()) yield `${prefix}${name}/`;
+      // Sorted with the slash, as S3 sorts common prefixes.
+      const names = entries.filter((entry) => entry.isDirectory()).map((entry) => `${entry.name}/`);
+      for (const name of names.toSorted()) yield `${prefix}${name}`;
     } catch (error) {
       if (isMissing(error)) return this.#refuseMissingRoot();
       throw toVaultError(error, `list ${prefix}`);

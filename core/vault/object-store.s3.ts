@@ -139,10 +139,15 @@ export class S3ObjectStore implements ObjectStore {
     let failingSince: number | undefined;
     for (let answer = first; ;) {
       try {
+        let at = beginOf(answer);
         for await (const chunk of answer.Body as AsyncIterable<Uint8Array>) {
           failingSince = undefined;
-          offset += chunk.length;
-          yield chunk;
+          // A server may ignore a range and begin at the front again.
+          const known = Math.min(chunk.length, Math.max(0, offset - at));
+          at += chunk.length;
+          if (known === chunk.length) continue;
+          offset = at;
+          yield known === 0 ? chunk : chunk.subarray(known);
         }
         if (offset >= total) return;
         throw Object.assign(new Error(`the connection ended at ${offset} of ${total} bytes`), {
@@ -224,6 +229,11 @@ export class S3ObjectStore implements ObjectStore {
       ...(ref.versionId === undefined ? {} : { VersionId: ref.versionId }),
     };
   }
+}
+
+/** Where in the object an answer's first byte stands. */
+function beginOf(answer: GetObjectCommandOutput): number {
+  return Number(/^bytes (\d+)-/.exec(answer.ContentRange ?? '')?.[1] ?? 0);
 }
 
 function factsOf(key: string, head: HeadObjectCommandOutput): ObjectFacts {

@@ -168,6 +168,7 @@ async function tryItem(
     return undefined;
   } catch (error) {
     if (isHoldfastError(readError)) return readError;
+    if (isHoldfastError(error)) return error;
     if (readError !== undefined) throw readError;
     return new HoldfastError('DECOMPRESS_FAILED', `it decrypts but does not decompress: ${String(error)}`);
   }
