@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { collect } from './local-program.ts';
-import { command, group } from './program.ts';
+import { collect, command, group } from './command.ts';
 
 /** Commands for what `cdk deploy` built; everything is found through the plan file. */
 export function addDeployedCommands(program: Command): void {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { command, group } from './program.ts';
+import { collect, command, group } from './command.ts';
 
 const vaultAbout = 'where backups are: a folder, file:///folder or s3://bucket/prefix';
 const keyAbout = 'key file of the vault (default: ~/.config/holdfast/vault.key)';
@@ -62,9 +62,4 @@ function addRestore(local: Command): void {
     .option('--key-file <file>', keyAbout)
     .option('--connections <n>', 'tables that are written in parallel, 1 to 64', '4')
     .action(async (id: string, options) => (await import('./local/restore.ts')).localRestore(id, options));
-}
-
-/** For options that may be given several times. */
-export function collect(value: string, before: readonly string[] | undefined): string[] {
-  return [...(before ?? []), value];
 }

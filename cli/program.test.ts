@@ -42,6 +42,7 @@ describe('holdfast', () => {
     const eager = [
       'main.ts',
       'program.ts',
+      'command.ts',
       'run-command.ts',
       'local-program.ts',
       'deployed-program.ts',

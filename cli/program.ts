@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { command, exampleText, group } from './command.ts';
 import { addDeployedCommands } from './deployed-program.ts';
 import { addLocalCommands } from './local-program.ts';
 import { addSandboxCommands } from './sandbox-program.ts';
@@ -36,35 +37,6 @@ const exitCodes = `
 Exit codes: 0 done, 1 failed, 2 usage or plan, 3 not found, 4 refused, 130 stopped by Ctrl-C
 Every command takes --json: one JSON document on standard output, errors too.
 `;
-
-/** Examples below a command's help. */
-export function exampleText(examples: readonly string[]): string {
-  return `\nExample${examples.length > 1 ? 's' : ''}:\n${examples.map((example) => `  $ ${example}\n`).join('')}`;
-}
-
-/** A command with what every command has: `--json` and an example. */
-export function command(
-  parent: Command,
-  usage: string,
-  { about, examples }: { readonly about: string; readonly examples: readonly string[] },
-): Command {
-  return parent
-    .command(usage)
-    .description(about)
-    .option('--json', 'print one JSON document on standard output')
-    .exitOverride()
-    .configureOutput({ outputError: () => undefined })
-    .addHelpText('after', exampleText(examples));
-}
-
-/** A command that only groups others. */
-export function group(parent: Command, name: string, about: string): Command {
-  return parent
-    .command(name)
-    .description(about)
-    .exitOverride()
-    .configureOutput({ outputError: () => undefined });
-}
 
 function addPlanCommands(program: Command): void {
   const plan = group(program, 'plan', 'check the plan file');

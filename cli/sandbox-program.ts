@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { command, group } from './program.ts';
+import { command, group } from './command.ts';
 
 /** `sandbox up|down|status|reset|kill-region|revive-region`: the local AWS. */
 export function addSandboxCommands(program: Command): void {
