@@ -1,110 +1,271 @@
-import type { DrillReport } from './report.ts';
-import { pageStyle } from './style.ts';
+import type { DrillReport } from '../report.ts';
+import { html, Html } from './html.ts';
+import { style } from './style.ts';
 import { drawTimeline } from './timeline.ts';
-import { bytesInWords, count, escape, inWords } from './words.ts';
+import { sandboxLimits, sayBytes, sayCount, sayDuration, sayLoss, sayVerdict } from './words.ts';
 
-/** One page without scripts or network: the verdict first, then how it came about, then what it does not prove. */
+/** One page that needs no network, no script and no explanation; the verdict comes first. */
 export function renderReport(report: DrillReport): string {
-  const title = report.ok ? 'Drill passed' : 'Drill failed';
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}: ${escape(report.source.id)}</title><style>${pageStyle}</style></head>
-<body class="${report.ok ? 'passed' : 'failed'}"><main>
-${header(report, title)}
-${figures(report)}
-<section><h2>What happened</h2><div class="scroll">${drawTimeline(report)}</div>${legend(report)}${steps(report)}</section>
-${recovery(report)}
-${lost(report)}
-${checks(report)}
-<section><h2>What this drill does not show</h2><ul>${[...report.notMeasured, ...report.notShown].map((text) => `<li>${escape(text)}</li>`).join('')}</ul></section>
-<footer>Holdfast drill of ${escape(report.startedAt.replace('T', ' ').slice(0, 19))} UTC, ${inWords(report.seconds)} in all${report.recoveryPointId === null ? '' : `, recovery point ${escape(report.recoveryPointId)}`}</footer>
-</main></body></html>
-`;
+  const page = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>
+          ${report.ok ? 'Drill passed' : 'Drill failed'}: ${report.source.name},
+          ${report.startedAt.slice(0, 10)}
+        </title>
+        <style>
+          ${new Html(style)}
+        </style>
+      </head>
+      <body class="${report.ok ? 'passed' : 'failed'}">
+        <main>
+          ${verdict(report)}${figures(report)}${timeline(report)}${phases(report)}${loss(report)}${checks(report)}${points(report)}${limits(report)}${footer(report)}
+        </main>
+      </body>
+    </html> `;
+  return page.markup;
 }
 
-function header(report: DrillReport, title: string): string {
-  const { primary, standby } = report.regions;
-  return `<header><p class="verdict">${title}</p><h1>${escape(verdict(report))}</h1>
-<p class="sub">${escape(report.source.description)} (${bytesInWords(report.source.bytes)}) was backed up in ${escape(primary)} and copied to ${escape(standby)}; then ${escape(primary)} was switched off.</p>
-${problem(report)}</header>`;
+function verdict(report: DrillReport): Html {
+  const { failure, regions, source } = report;
+  const began = report.startedAt.slice(0, 16).replace('T', ' ');
+  // A reason that is the headline already is not said twice.
+  const reason =
+    !report.ok &&
+    html`<div class="reason">
+      <strong>Why it did not pass${failure === undefined ? '' : `: ${failure.step}`}</strong>
+      <p>${failure?.message ?? failedChecks(report)}</p>
+      ${failure?.hint !== undefined && html`<p>${capital(failure.hint)}</p>`}${failure !== undefined && html`<p><code>${failure.code}</code></p>`}
+    </div>`;
+  return html`<header><p class="brand">Holdfast · disaster drill · ${began} UTC</p></header>
+    <div class="verdict">
+      <span class="badge">${report.ok ? '✓ Passed' : '✕ Failed'}</span>
+      <h1>${headline(report)}</h1>
+      <p class="sub">
+        ${scene(report)} The ${regions.primary} Region was switched
+        off${source.kind === 'workload' ? ' and the database destroyed' : '; your database itself was not touched'};
+        everything after that happened in ${regions.standby} alone.
+      </p>
+      ${reason}
+    </div>`;
 }
 
-/** The sentence that a person who reads nothing else should take away. */
-export function verdict(report: DrillReport): string {
-  const { measured, objectives } = report;
-  if (report.problem !== null && measured.rtoSeconds === null) return 'The database was not recovered.';
-  if (measured.rtoSeconds === null) return 'The drill did not get to a validated database.';
-  const back = `Recovered in ${inWords(measured.rtoSeconds)} of the ${inWords(objectives.rtoSeconds)} promised`;
-  if (measured.rpoSeconds === null) return `${back}.`;
-  return `${back}; ${inWords(measured.rpoSeconds)} of data lost, at most ${inWords(objectives.rpoSeconds)} promised.`;
+/** With a reason of its own below, the headline of a failure stays short. */
+function headline(report: DrillReport): string {
+  if (report.measured.rtoSeconds !== null) return sayVerdict(report);
+  return report.moments.killedAt === undefined
+    ? 'The drill failed before the disaster'
+    : 'The database was not recovered';
 }
 
-function problem(report: DrillReport): string {
-  if (report.problem === null) return '';
-  const { code, message, hint } = report.problem;
-  const advice = hint === undefined ? '' : `<p>What to look at: ${escape(hint)}</p>`;
-  return `<div class="problem"><strong>${escape(code)}</strong><pre>${escape(message)}</pre>${advice}</div>`;
+function scene({ source }: DrillReport): string {
+  const size = source.databaseBytes === null ? '' : ` of ${sayBytes(source.databaseBytes)}`;
+  const server = source.server ?? 'A PostgreSQL';
+  return source.kind === 'workload'
+    ? `${server}: a shop database${size}, written to until the last moment.`
+    : `${server}: the database ${source.name}${size}, read and never written.`;
 }
 
-function figures(report: DrillReport): string {
-  const { measured, objectives } = report;
-  const figure = (name: string, value: number | null, limit: number) => {
-    const state = value === null ? 'unknown' : value <= limit ? 'held' : 'broken';
-    const part = value === null ? 0 : Math.min(100, (value / limit) * 100);
-    return `<div class="figure ${state}"><p class="name">${name}</p><p class="value">${value === null ? 'not measured' : inWords(value)}</p>
-<div class="meter"><span style="width:${Math.max(1.5, part).toFixed(1)}%"></span></div><p class="limit">objective: ${inWords(limit)}</p></div>`;
-  };
-  const stored = measured.storedBytes === null ? 'nothing' : bytesInWords(measured.storedBytes);
-  const rows =
-    measured.rows === null
-      ? ''
-      : `${count(measured.rows)} rows, ${measured.bytes === null ? '' : bytesInWords(measured.bytes)}`;
-  return `<section class="figures">${figure('Time to recover (RTO)', measured.rtoSeconds, objectives.rtoSeconds)}
-${figure('Data lost (RPO)', measured.rpoSeconds, objectives.rpoSeconds)}
-<div class="figure held"><p class="name">In the vault</p><p class="value">${stored}</p><p class="limit">${rows}, encrypted, in both Regions</p></div></section>`;
+function failedChecks(report: DrillReport): string {
+  const failed = report.checks.filter(({ ok }) => !ok).map(({ name, detail }) => `${name}: ${detail}`);
+  return failed.join('\n') || 'an objective was not met';
 }
 
-function legend(report: DrillReport): string {
-  const { primary, standby } = report.regions;
-  return `<p class="legend"><span class="primary">${escape(primary)}</span><span class="standby">${escape(standby)}</span><span class="both">both</span>${report.moments.newestCanary === null ? '' : '<span class="lost">written here and lost</span>'}</p>`;
+function figures(report: DrillReport): Html {
+  const { measured, objectives, lost } = report;
+  const orders =
+    lost.missing === null || lost.acknowledged === null
+      ? { value: 'not measured', note: '' }
+      : { value: sayCount(lost.missing), note: `of ${sayCount(lost.acknowledged)} that were confirmed` };
+  return html`<dl class="facts">
+    ${objective('Time to recover (RTO)', measured.rtoSeconds, objectives.rtoSeconds)}
+    ${objective('Data lost (RPO)', measured.rpoSeconds, objectives.rpoSeconds)}
+    <div class="fact">
+      <dt>Orders lost</dt>
+      <dd>
+        <div class="value">${orders.value}</div>
+        <div class="note">${orders.note}</div>
+      </dd>
+    </div>
+    <div class="fact">
+      <dt>Restored</dt>
+      <dd>
+        <div class="value">${measured.bytes === null ? 'nothing' : sayBytes(measured.bytes)}</div>
+        <div class="note">
+          ${measured.rows !== null && `${sayCount(measured.rows)} rows`}${measured.storedBytes !== null && `, from ${sayBytes(measured.storedBytes)} in the vault`}
+        </div>
+      </dd>
+    </div>
+  </dl>`;
 }
 
-function steps(report: DrillReport): string {
-  const rows = report.steps.map(
-    (step) =>
-      `<tr><td class="mark">${mark(step.ok)}</td><td>${escape(step.name)}<small>${escape(step.detail)}</small></td><td class="number">${inWords(step.seconds)}</td></tr>`,
-  );
-  return `<table><tbody>${rows.join('')}</tbody></table>`;
+function objective(name: string, measured: number | null, promised: number): Html {
+  if (measured === null) {
+    return html`<div class="fact">
+      <dt>${name}</dt>
+      <dd>
+        <div class="value">not measured</div>
+        <div class="note">promised: ${sayDuration(promised)}</div>
+      </dd>
+    </div>`;
+  }
+  const share = measured / promised;
+  const over = share > 1;
+  const percent = share < 0.01 ? 'under 1' : sayCount(share * 100);
+  return html`<div class="fact"><dt>${name}</dt><dd><div class="value${over ? ' bad-text' : ''}">${sayDuration(measured)}</div><div class="meter"><i${over ? new Html(' class="over"') : ''} style="width:${Math.min(100, share * 100).toFixed(2)}%"></i></div><div class="note">${percent} % of the ${sayDuration(promised)} promised</div></dd></div>`;
 }
 
-function recovery(report: DrillReport): string {
-  if (report.recovery.length === 0) return '';
-  const total = report.recovery.reduce((sum, phase) => sum + phase.seconds, 0);
-  const rows = report.recovery.map(
-    (phase) =>
-      `<tr><td>${escape(phase.name)}</td><td class="share"><span style="width:${((phase.seconds / Math.max(total, 0.001)) * 100).toFixed(1)}%"></span></td><td class="number">${inWords(phase.seconds)}</td></tr>`,
-  );
-  return `<section><h2>What the recovery time is made of</h2><table><tbody>${rows.join('')}</tbody></table></section>`;
-}
-
-function lost(report: DrillReport): string {
-  const { acknowledged, missing } = report.lost;
-  if (acknowledged === 0) return '';
-  const text =
-    missing === 0
-      ? `All ${count(acknowledged)} orders whose commit had been answered are there.`
-      : `Of ${count(acknowledged)} orders whose commit had been answered, ${count(missing)} came after the newest recovery point and are gone. A shorter interval between backups loses less.`;
-  return `<section><h2>What was lost</h2><p>${text}</p></section>`;
-}
-
-function checks(report: DrillReport): string {
-  if (report.checks.length === 0) return '';
-  const rows = report.checks.map(
-    (check) =>
-      `<tr><td class="mark">${mark(check.ok)}</td><td>${escape(check.name)}<small>${escape(check.detail)}</small></td></tr>`,
-  );
-  return `<section><h2>Checks on the restored data</h2><table><tbody>${rows.join('')}</tbody></table></section>`;
+function timeline(report: DrillReport): Html {
+  const key = (place: string, text: string) => html`<span><i class="dot ${place}"></i>${text}</span>`;
+  return html`<section>
+    <h2>What happened when</h2>
+    ${drawTimeline(report, 'wide')}${drawTimeline(report, 'narrow')}
+    <p class="key">
+      ${key('primary', `in ${report.regions.primary}`)}${key('standby', `in ${report.regions.standby}`)}${key('both', 'in both Regions')}${key('here', 'on this machine')}
+    </p>
+  </section>`;
 }
 
 const mark = (ok: boolean) =>
-  ok ? '<span class="yes" aria-label="held">✓</span>' : '<span class="no" aria-label="failed">✗</span>';
+  ok
+    ? html`<td class="mark yes" aria-label="held">✓</td>`
+    : html`<td class="mark no" aria-label="failed">✕</td>`;
+
+function phases(report: DrillReport): Html {
+  const { regions } = report;
+  const places = {
+    primary: regions.primary,
+    standby: regions.standby,
+    both: 'both Regions',
+    here: 'this machine',
+  };
+  const rows = report.steps.map(
+    (step) =>
+      html`<tr>
+        ${mark(step.ok)}
+        <td>${step.name}</td>
+        <td class="n">${sayDuration(step.seconds)}</td>
+        <td class="n began">${sayDuration(step.beganAt)}</td>
+        <td class="where"><i class="dot ${step.place}"></i>${places[step.place]}</td>
+        <td class="detail">${step.detail}</td>
+      </tr>`,
+  );
+  return html`<section>
+    <h2>Phases</h2>
+    <table class="phases">
+      <thead>
+        <tr>
+          <th></th>
+          <th>Phase</th>
+          <th class="n">Took</th>
+          <th class="n">Began after</th>
+          <th>Where</th>
+          <th>What came of it</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>
+  </section>`;
+}
+
+function loss(report: DrillReport): Html {
+  const sentences = sayLoss(report);
+  const rest =
+    report.notMeasured.length > 0 &&
+    html`<p>Not measured in this drill:</p>
+      <ul>
+        ${report.notMeasured.map((line) => html`<li>${line}</li>`)}
+      </ul>`;
+  return html`<section>
+    <h2>What was lost</h2>
+    ${sentences.map((sentence) => html`<p>${sentence}</p>`)}${rest}
+  </section>`;
+}
+
+function checks(report: DrillReport): Html | false {
+  if (report.checks.length === 0) return false;
+  const failed = report.checks.filter(({ ok }) => !ok).length;
+  const held =
+    failed === 0 ? `All ${report.checks.length} held.` : `${failed} of ${report.checks.length} did not hold.`;
+  // What failed is what a reader looks for.
+  const ordered = [...report.checks].sort((a, b) => Number(a.ok) - Number(b.ok));
+  return html`<section>
+    <h2>Checks</h2>
+    <p>${held}</p>
+    <table>
+      <tbody>
+        ${ordered.map(
+          (check) =>
+            html`<tr>
+              ${mark(check.ok)}
+              <td>${check.name}</td>
+              <td>${check.detail}</td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </section>`;
+}
+
+function points(report: DrillReport): Html | false {
+  if (report.recoveryPoints.length === 0) return false;
+  const rows = report.recoveryPoints.map(
+    (point) =>
+      html`<tr>
+        <td><code>${point.id}</code></td>
+        <td class="n">${sayDuration(point.finishedAt)}</td>
+        <td class="n">${sayCount(point.rows)}</td>
+        <td class="n">${sayBytes(point.bytes)}</td>
+        <td class="n">${sayBytes(point.storedBytes)}</td>
+        <td>${point.usedFor}</td>
+      </tr>`,
+  );
+  return html`<section>
+    <h2>Recovery points</h2>
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th>Id</th>
+            <th class="n">Finished after</th>
+            <th class="n">Rows</th>
+            <th class="n">Data</th>
+            <th class="n">Stored</th>
+            <th>Used for</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${rows}
+        </tbody>
+      </table>
+    </div>
+  </section>`;
+}
+
+function limits(report: DrillReport): Html {
+  return html`<section>
+    <h2>What this drill cannot show</h2>
+    <p>
+      It ran the deployed application against a local AWS on one machine (${report.machine}). In a real
+      account these differ:
+    </p>
+    <ul>
+      ${sandboxLimits.map((line) => html`<li>${line}</li>`)}
+    </ul>
+  </section>`;
+}
+
+function footer(report: DrillReport): Html {
+  return html`<footer>
+    <p>
+      The drill took ${sayDuration(report.seconds)}. The same figures for programs: report.json beside this
+      file.
+    </p>
+  </footer>`;
+}
+
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

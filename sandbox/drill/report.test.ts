@@ -1,0 +1,170 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { escapeHtml, html } from './report/html.ts';
+import { renderReport } from './report/page.ts';
+import { exampleReport } from './report/testing.ts';
+import { sayBytes, sayCount, sayDuration, sayLoss, sayVerdict } from './report/words.ts';
+import { reportSchema, writeReport } from './report.ts';
+
+const nasty = `</style></svg><script>alert("1")</script>'\`&amp;\u0000\uD800`;
+
+/** Markup without what a browser shows as text: tags must nest and close. */
+function unbalancedTags(page: string): string[] {
+  const open: string[] = [];
+  const voids = new Set(['meta', 'rect', 'circle', 'line', 'path', '!doctype']);
+  for (const [, closing, name, selfClosing] of page.matchAll(/<(\/?)([a-z!][a-z0-9]*)[^>]*?(\/?)>/gi)) {
+    if (voids.has(name!.toLowerCase()) || selfClosing === '/') continue;
+    if (closing === '') open.push(name!);
+    else if (open.pop() !== name) return [`</${name}>`];
+  }
+  return open;
+}
+
+describe('html', () => {
+  it('escapes text and attributes, keeps markup, drops nothing-values', () => {
+    const inner = html`<b>${'<i>'}</b>`;
+    expect(html`<a title="${'"x"'}">${inner}${false}${undefined}${null}${0}${['a', inner]}</a>`.markup).toBe(
+      '<a title="&quot;x&quot;"><b>&lt;i&gt;</b>0a<b>&lt;i&gt;</b></a>',
+    );
+  });
+
+  it('replaces control characters and broken surrogates', () => {
+    expect(escapeHtml('a\u0000b\uD800c\td\n')).toBe('a\uFFFDb\uFFFDc\td\n');
+  });
+});
+
+describe('words', () => {
+  it.each([
+    [0, '0.0 s'],
+    [8.24, '8.2 s'],
+    [9.94, '9.9 s'],
+    [9.95, '10 s'],
+    [59.4, '59 s'],
+    [59.5, '1 min'],
+    [100, '1 min 40 s'],
+    [3600, '1 h'],
+    [14_400, '4 h'],
+    [5400, '1 h 30 min'],
+    [172_800, '2 days'],
+  ])('says %s seconds as %s', (seconds, text) => {
+    expect(sayDuration(seconds).replaceAll('\u00A0', ' ')).toBe(text);
+  });
+
+  it('groups digits and names sizes', () => {
+    expect(sayCount(1_234_567)).toBe('1\u202F234\u202F567');
+    expect([0, 999, 1000, 51_200_000].map(sayBytes)).toEqual([
+      '0\u00A0bytes',
+      '999\u00A0bytes',
+      '1.0\u00A0kB',
+      '51\u00A0MB',
+    ]);
+  });
+
+  it('tells recovery and loss against what was promised', () => {
+    expect(sayVerdict(exampleReport()).replaceAll('\u00A0', ' ')).toBe(
+      'Recovered in 41 s of the 4 h promised; 15 s of data lost of the 1 h promised.',
+    );
+  });
+
+  it('names what is missing, in the singular too', () => {
+    const one = exampleReport({ lost: { acknowledged: 10, missing: 1 }, missingRanges: [[7, 7]] });
+    expect(sayLoss(one)[1]).toMatch(/^1 is missing: number 7\./);
+    expect(sayLoss(exampleReport())[1]).toMatch(/^752 are missing: numbers 1000002064 to 1000002815\./);
+    expect(sayLoss(exampleReport({ lost: { acknowledged: 10, missing: 0 } }))[1]).toBe('None is missing.');
+  });
+});
+
+describe('report', () => {
+  const contract = [
+    'ok',
+    'startedAt',
+    'seconds',
+    'regions',
+    'steps',
+    'objectives',
+    'measured',
+    'lost',
+    'checks',
+  ];
+
+  it('writes the contract and a page beside it', () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-report-'));
+    const files = writeReport(exampleReport(), folder);
+    const json = JSON.parse(fs.readFileSync(files.json, 'utf8')) as Record<string, object>;
+    const page = fs.readFileSync(files.html, 'utf8');
+    fs.rmSync(folder, { recursive: true });
+    expect(Object.keys(json).slice(0, 9)).toEqual(contract);
+    expect(Object.keys(json['measured']!)).toEqual([
+      'rpoSeconds',
+      'rtoSeconds',
+      'rows',
+      'bytes',
+      'storedBytes',
+    ]);
+    expect(json['lost']).toEqual({ acknowledged: 2816, missing: 752 });
+    expect(page).toContain('✓ Passed');
+  });
+
+  it('refuses a field that the contract does not know', () => {
+    expect(reportSchema.safeParse({ ...exampleReport(), extra: 1 }).success).toBe(false);
+    expect(reportSchema.safeParse(exampleReport()).success).toBe(true);
+  });
+
+  it('needs no network and no script, and every tag closes', () => {
+    const page = renderReport(exampleReport());
+    expect(page).not.toMatch(/<script|<link|@import|url\((?!#)|src=|href=/i);
+    expect(unbalancedTags(page)).toEqual([]);
+  });
+
+  it('stays text whatever the names, details and errors say', () => {
+    const [step] = exampleReport().steps;
+    const page = renderReport(
+      exampleReport({
+        ok: false,
+        regions: { primary: nasty, standby: nasty },
+        source: { name: nasty, kind: 'own', server: nasty, databaseBytes: null },
+        steps: [{ ...step!, name: nasty, detail: nasty, ok: false }],
+        checks: [{ name: nasty, ok: false, detail: nasty }],
+        failure: { step: nasty, code: nasty, message: nasty, hint: nasty },
+        notMeasured: [nasty],
+        machine: nasty,
+      }),
+    );
+    expect(page).not.toMatch(/<script|alert\("/);
+    expect(page.match(/<\/style>/g)).toHaveLength(1);
+    expect(page).not.toContain('\u0000');
+    expect(unbalancedTags(page)).toEqual([]);
+  });
+
+  it('shows a failure first, with its reason and hint, and never a passed mark', () => {
+    const page = renderReport(
+      exampleReport({
+        ok: false,
+        measured: { rpoSeconds: null, rtoSeconds: null, rows: null, bytes: null, storedBytes: null },
+        lost: { acknowledged: null, missing: null },
+        moments: {},
+        checks: [],
+        failure: {
+          step: 'first backup',
+          code: 'SOURCE_CREDENTIALS',
+          message: 'refused the password',
+          hint: 'is it right?',
+        },
+      }),
+    );
+    expect(page).toContain('✕ Failed');
+    expect(page).not.toContain('✓ Passed');
+    expect(page.indexOf('refused the password')).toBeLessThan(page.indexOf('What happened when'));
+    expect(page).toContain('Is it right?');
+    expect(page.match(/not measured/g)!.length).toBeGreaterThanOrEqual(3);
+  });
+
+  it('draws an objective that was broken as broken', () => {
+    const late = exampleReport({ measured: { ...exampleReport().measured, rpoSeconds: 3600.1 } });
+    const inTime = exampleReport({ measured: { ...exampleReport().measured, rpoSeconds: 3600 } });
+    expect(renderReport(late)).toContain('class="over"');
+    expect(renderReport(inTime)).not.toContain('class="over"');
+  });
+});
