@@ -51,6 +51,7 @@ footer p{margin:0 0 4px}
 .chart{display:block;width:100%;height:auto}
 .chart.narrow{display:none}
 .chart text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;fill:var(--ink)}
+.chart text{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
 .chart .soft{fill:var(--soft)}.chart .strong{font-weight:650}
 .chart .axis{stroke:var(--grid);stroke-width:1}
 .chart .b-primary{fill:var(--primary)}.chart .b-standby{fill:var(--standby)}.chart .b-both{fill:var(--both)}.chart .b-here{fill:var(--here)}

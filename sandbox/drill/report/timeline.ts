@@ -37,7 +37,7 @@ export function drawTimeline(report: DrillReport, form: ChartForm): Html {
         <path class="hatch-line" d="M0 0V7" />
       </pattern>
     </defs>
-    ${axis(report, layout, bottom)}${rows.map((row, i) => row(headHeight + i * layout.rowHeight))}${killMark(report, layout, bottom)}
+    ${axis(report, layout, bottom)}${killMark(report, layout, bottom)}${rows.map((row, i) => row(headHeight + i * layout.rowHeight))}
   </svg>`;
 }
 
@@ -119,7 +119,8 @@ const maxDots = 90;
 function heartbeatRow(report: DrillReport, layout: Layout): Row {
   const { writesBeganAt: from = 0, killedAt, recoveredCanaryAt } = report.moments;
   const until = killedAt ?? report.seconds;
-  const every = Math.max(1, Math.ceil((until - from) / Math.min(maxDots, (layout.right - layout.left) / 5)));
+  const room = Math.max(1, (layout.x(until) - layout.x(from)) / 6);
+  const every = Math.max(1, Math.ceil((until - from) / Math.min(maxDots, room)));
   const newest = recoveredCanaryAt ?? until;
   return (top) => {
     const y = barTop(layout, top);
@@ -168,8 +169,9 @@ function recoveryRow(layout: Layout, killedAt: number, recoveredAt: number): Row
   return (top) => {
     const y = barTop(layout, top) + barHeight / 2;
     const [from, to] = [layout.x(killedAt), layout.x(recoveredAt)];
-    const text = `${sayDuration(recoveredAt - killedAt)} to recover`;
-    return html`${captions(layout, top, { name: 'disaster → validated data' })}<path
+    const figure = sayDuration(recoveredAt - killedAt);
+    const text = layout.form === 'wide' ? `${figure} to recover` : '';
+    return html`${captions(layout, top, { name: 'disaster → validated data', figure: layout.form === 'narrow' ? figure : undefined })}<path
         class="span"
         d="M${from} ${y - 6}V${y + 6}M${from} ${y}H${to}M${to} ${y - 6}V${y + 6}"
       /><text class="span-text" ${placeAfter(layout, recoveredAt, text, from)} y="${y + 5}">${text}</text>`;

@@ -1,0 +1,57 @@
+// usage: npm run drill [-- --source postgres://… | --scale N | --out FOLDER | --json]
+// The whole product rehearsing a disaster on this machine. Exit code 0 only if everything held.
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { runDrill } from './run-drill.ts';
+import { Terminal } from './terminal.ts';
+
+const usage = `usage: npm run drill [-- OPTIONS]
+
+Deploys Holdfast into a local AWS with two Regions, backs up a live PostgreSQL, switches one Region off,
+restores in the other, and measures what was promised.
+
+  --source postgres://…  use your own database instead, read-only (it is neither written to nor destroyed)
+  --scale N              size of the generated shop; 1 is about 260 MB (default 1)
+  --out FOLDER           where the report goes (default out/drill)
+  --json                 print report.json on stdout
+  --help`;
+
+const { values } = parseArgs({
+  options: {
+    source: { type: 'string' },
+    scale: { type: 'string', default: '1' },
+    out: { type: 'string', default: 'out/drill' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (values.help) {
+  console.log(usage);
+  process.exit(0);
+}
+const scale = Number(values.scale);
+if (!Number.isFinite(scale) || scale <= 0 || scale > 1_000) {
+  console.error(`--scale is ${values.scale}; allowed is a number above 0, at most 1000`);
+  process.exit(2);
+}
+if (values.source !== undefined && !/^postgres(ql)?:\/\/[^/]+\/.+/.test(values.source)) {
+  console.error('--source must be postgres://user:password@host:port/database');
+  process.exit(2);
+}
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => stop.abort(new Error('interrupted')));
+
+const report = await runDrill(
+  {
+    scale,
+    outFolder: path.resolve(values.out),
+    signal: stop.signal,
+    ...(values.source === undefined ? {} : { source: values.source }),
+  },
+  new Terminal(values.json ? process.stderr : process.stdout),
+);
+if (values.json) console.log(JSON.stringify(report, null, 2));
+process.exit(report.ok ? 0 : 1);

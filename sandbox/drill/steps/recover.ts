@@ -1,0 +1,112 @@
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { startPostgres } from '../../postgres/postgres-server.ts';
+import { type Drill, made } from '../drill-context.ts';
+import { sayCount, sayDuration } from '../report/words.ts';
+import { compareWithAcknowledged } from '../workload/compare.ts';
+import { connectionSecret, storeSecret } from './prepare.ts';
+import { openCatalog, runMachine } from './run-machine.ts';
+
+const projectRoot = path.resolve(import.meta.dirname, '../../..');
+
+/** In the standby Region alone: catalogue, recovery point, new database, restore. */
+export async function recover(drill: Drill): Promise<void> {
+  const { state } = drill;
+  const plan = made(state.plan, 'plan');
+  const region = plan.regions.standby;
+  const source = made(plan.sources[0], 'source').id;
+  await drill.step(`rebuild the catalogue from the vault`, 'standby', async () => {
+    const answer = await holdfast(drill, ['catalog', 'rebuild', '--region', region]);
+    const points = await openCatalog(drill, region).listRecoveryPoints({ source, limit: 20 });
+    const usable = points.filter((point) => point.state !== 'arriving');
+    state.chosen = made(usable[0], 'recovery point that can be restored').id;
+    return `${usable.length} recovery points that can be restored, ${answer.entries.length} records written; newest: ${state.chosen}`;
+  });
+  await drill.step('make a new PostgreSQL 18', 'standby', async () => {
+    state.restored = await startPostgres();
+    await storeSecret(drill, { region: 'standby', secret: connectionSecret(state.restored, 'postgres') });
+    return 'empty server, its connection in the secret that the plan names';
+  });
+  await drill.step('restore the recovery point', 'standby', async (display) => {
+    const input = { source, recoveryPoint: state.chosen, target: made(plan.targets[0], 'target').id };
+    const { result } = await runMachine(drill, { region, machine: 'restore', input }, display);
+    const phases = (result.phases ?? [])
+      .map((phase) => `${phase.name} ${sayDuration(phase.seconds)}`)
+      .join(', ');
+    return `${sayCount(result.rows)} rows in ${result.items} items; ${phases}`;
+  });
+}
+
+/** Is it all there, and is it right? Only then does the clock of the recovery stop. */
+export async function validate(drill: Drill, canaryKey: Buffer): Promise<void> {
+  const { state } = drill;
+  const { writer, restored } = state;
+  if (writer === undefined || restored === undefined) {
+    state.validatedAt = new Date();
+    return;
+  }
+  await drill.step('check the data, compare with what was acknowledged', 'standby', async () => {
+    const found = await compareWithAcknowledged(restored, 'postgres', {
+      acknowledged: writer.acknowledged,
+      canaryKey,
+    });
+    state.checks.push(...found.checks);
+    state.lost = { acknowledged: found.acknowledged, missing: found.missing.length };
+    state.missingRanges = ranges(found.missing);
+    if (found.newestCanary?.signatureValid === true) state.newestCanaryAt = found.newestCanary.writtenAt;
+    const broken = found.checks.filter((check) => !check.ok);
+    if (broken.length > 0)
+      throw new Error(broken.map((check) => `${check.name}: ${check.detail}`).join('; '));
+    state.validatedAt = new Date();
+    return `${found.checks.length} checks hold; ${sayCount(found.present)} of ${sayCount(found.acknowledged)} acknowledged orders are there`;
+  });
+}
+
+/** The restore-test machine on another recovery point, with its own scratch server, torn down afterwards. */
+export async function testRestore(drill: Drill): Promise<void> {
+  const { state } = drill;
+  const plan = made(state.plan, 'plan');
+  const source = made(plan.sources[0], 'source').id;
+  const other =
+    state.recoveryPoints.find((point) => point.id !== state.chosen)?.id ??
+    made(state.chosen, 'recovery point');
+  await drill.step('test another recovery point by restoring it', 'standby', async (display) => {
+    const run = {
+      region: plan.regions.standby,
+      machine: 'restore-test',
+      input: { source, recoveryPoint: other },
+    } as const;
+    const { result } = await runMachine(drill, run, display);
+    state.checks.push(
+      ...(result.checks ?? []).map((check) => ({ ...check, name: `restore test: ${check.name}` })),
+    );
+    if (result.verdict !== 'PASSED')
+      throw new Error(`the restore test of ${other} ended as ${result.verdict ?? 'unknown'}`);
+    return `${other} PASSED: ${sayCount(result.rows)} rows, ${result.checks?.length ?? 0} checks, scratch server stopped`;
+  });
+}
+
+/** The product's own command, as somebody on call would type it, against the sandbox. */
+async function holdfast(drill: Drill, args: readonly string[]): Promise<{ entries: unknown[] }> {
+  const sandbox = made(drill.state.sandbox, 'sandbox');
+  const { standby } = made(drill.state.plan, 'plan').regions;
+  const program = path.join(projectRoot, 'cli/main.ts');
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [program, ...args, '--plan', made(drill.state.planFile, 'plan file'), '--json'],
+    { env: { PATH: process.env['PATH'], ...sandbox.environment(standby) }, maxBuffer: 16 << 20 },
+  );
+  return JSON.parse(stdout) as { entries: unknown[] };
+}
+
+/** Numbers in ascending order as first and last of each unbroken run. */
+function ranges(numbers: readonly number[]): [number, number][] {
+  const found: [number, number][] = [];
+  for (const number of [...numbers].sort((a, b) => a - b)) {
+    const last = found.at(-1);
+    if (last !== undefined && last[1] === number - 1) last[1] = number;
+    else found.push([number, number]);
+  }
+  return found;
+}

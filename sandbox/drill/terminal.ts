@@ -1,0 +1,90 @@
+import { sayDuration } from './report/words.ts';
+
+export interface StepDisplay {
+  /** What the step is doing now; shown beside its name on a terminal. */
+  update(text: string): void;
+  done(ok: boolean, detail: string, seconds: number): void;
+}
+
+/** The live timeline: on a terminal the running steps are redrawn in place, elsewhere each step prints one line when it ends. */
+export class Terminal {
+  readonly #stream: NodeJS.WriteStream;
+  readonly #running = new Map<string, { text: string; readonly begin: number }>();
+  readonly #began = Date.now();
+  #drawn = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+  }
+
+  title(text: string): void {
+    this.#print(`\n${this.#bold(text)}`);
+  }
+
+  line(text: string): void {
+    this.#print(text);
+  }
+
+  begin(name: string): StepDisplay {
+    this.#running.set(name, { text: '', begin: Date.now() });
+    if (this.#stream.isTTY && this.#timer === undefined) this.#timer = setInterval(() => this.#redraw(), 200);
+    return {
+      update: (text) => {
+        const step = this.#running.get(name);
+        if (step !== undefined) step.text = text;
+      },
+      done: (ok, detail, seconds) => {
+        this.#running.delete(name);
+        const at = `${((Date.now() - this.#began) / 1_000).toFixed(0)} s`.padStart(6);
+        this.#print(
+          `${at}  ${ok ? this.#color('32', '✓') : this.#color('31', '✗')} ${name}  ${this.#dim(sayDuration(seconds))}\n          ${this.#dim(detail)}`,
+        );
+        if (this.#running.size === 0) {
+          clearInterval(this.#timer);
+          this.#timer = undefined;
+        }
+      },
+    };
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#erase();
+  }
+
+  #print(text: string): void {
+    this.#erase();
+    this.#stream.write(`${text}\n`);
+    this.#redraw();
+  }
+
+  #redraw(): void {
+    if (!this.#stream.isTTY) return;
+    this.#erase();
+    for (const [name, step] of this.#running) {
+      const line = `        … ${name}  ${((Date.now() - step.begin) / 1_000).toFixed(0)} s  ${step.text}`;
+      this.#stream.write(`${this.#dim(line.slice(0, (this.#stream.columns || 100) - 1))}\n`);
+      this.#drawn += 1;
+    }
+  }
+
+  #erase(): void {
+    if (this.#drawn === 0) return;
+    this.#stream.moveCursor(0, -this.#drawn);
+    this.#stream.clearScreenDown();
+    this.#drawn = 0;
+  }
+
+  #color(code: string, text: string): string {
+    return this.#stream.isTTY ? `\u001b[${code}m${text}\u001b[0m` : text;
+  }
+
+  #bold(text: string): string {
+    return this.#color('1', text);
+  }
+
+  #dim(text: string): string {
+    return this.#color('2', text);
+  }
+}
