@@ -68,6 +68,13 @@ describe('words', () => {
     );
   });
 
+  it('says more than, not of, when an objective was broken', () => {
+    const late = exampleReport({ measured: { ...exampleReport().measured, rpoSeconds: 3700 } });
+    expect(sayVerdict(late).replaceAll('\u00A0', ' ')).toBe(
+      'Recovered in 41 s of the 4 h promised; 1 h 1 min of data lost, more than the 1 h promised.',
+    );
+  });
+
   it('names what is missing, in the singular too', () => {
     const one = exampleReport({ lost: { acknowledged: 10, missing: 1 }, missingRanges: [[7, 7]] });
     expect(sayLoss(one)[1]).toMatch(/^1 is missing: number 7\./);
@@ -155,6 +162,7 @@ describe('report', () => {
       }),
     );
     expect(page).toContain('✕ Failed');
+    expect(page).not.toContain('was switched off');
     expect(page).not.toContain('✓ Passed');
     expect(page.indexOf('refused the password')).toBeLessThan(page.indexOf('What happened when'));
     expect(page).toContain('Is it right?');

@@ -29,7 +29,7 @@ export function renderReport(report: DrillReport): string {
 }
 
 function verdict(report: DrillReport): Html {
-  const { failure, regions, source } = report;
+  const { failure } = report;
   const began = report.startedAt.slice(0, 16).replace('T', ' ');
   // A reason that is the headline already is not said twice.
   const reason =
@@ -43,11 +43,7 @@ function verdict(report: DrillReport): Html {
     <div class="verdict">
       <span class="badge">${report.ok ? '✓ Passed' : '✕ Failed'}</span>
       <h1>${headline(report)}</h1>
-      <p class="sub">
-        ${scene(report)} The ${regions.primary} Region was switched
-        off${source.kind === 'workload' ? ' and the database destroyed' : '; your database itself was not touched'};
-        everything after that happened in ${regions.standby} alone.
-      </p>
+      <p class="sub">${scene(report)} ${whatHappened(report)}</p>
       ${reason}
     </div>`;
 }
@@ -66,6 +62,14 @@ function scene({ source }: DrillReport): string {
   return source.kind === 'workload'
     ? `${server}: a shop database${size}, written to until the last moment.`
     : `${server}: the database ${source.name}${size}, read and never written.`;
+}
+
+function whatHappened({ moments, regions, source }: DrillReport): string {
+  if (moments.killedAt === undefined)
+    return `It was to be backed up in ${regions.primary} and recovered in ${regions.standby}.`;
+  const database =
+    source.kind === 'workload' ? ' and the database destroyed' : '; your database itself was not touched';
+  return `The ${regions.primary} Region was switched off${database}; everything after that happened in ${regions.standby} alone.`;
 }
 
 function failedChecks(report: DrillReport): string {

@@ -36,12 +36,17 @@ export function sayVerdict(report: DrillReport): string {
   if (measured.rtoSeconds === null) {
     return report.failure === undefined ? 'Not recovered' : `Not recovered: ${report.failure.message}`;
   }
-  const recovered = `Recovered in ${sayDuration(measured.rtoSeconds)} of the ${sayDuration(objectives.rtoSeconds)} promised`;
+  const recovered = `Recovered in ${against(measured.rtoSeconds, objectives.rtoSeconds, '')}`;
   const lost =
     measured.rpoSeconds === null
       ? 'how much data was lost was not measured'
-      : `${sayDuration(measured.rpoSeconds)} of data lost of the ${sayDuration(objectives.rpoSeconds)} promised`;
+      : against(measured.rpoSeconds, objectives.rpoSeconds, ' of data lost');
   return `${recovered}; ${lost}.`;
+}
+
+function against(measured: number, promised: number, what: string): string {
+  const between = measured <= promised ? ' of the' : ', more than the';
+  return `${sayDuration(measured)}${what}${between} ${sayDuration(promised)} promised`;
 }
 
 /** What was lost, in sentences that need no glossary. */

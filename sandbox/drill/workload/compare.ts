@@ -54,7 +54,12 @@ async function consistencyChecks(server: PostgresServer, database: string): Prom
   const ask = async (name: string, text: string): Promise<CheckResult> => {
     const [row] = await sql<{ wrong: string }>(server, database, text);
     const wrong = Number(row?.wrong ?? -1);
-    return { name, ok: wrong === 0, detail: wrong === 0 ? 'holds for every row' : `${wrong} rows break it` };
+    return {
+      name,
+      ok: wrong === 0,
+      detail:
+        wrong === 0 ? 'holds for every row' : `${wrong} ${wrong === 1 ? 'row breaks' : 'rows break'} it`,
+    };
   };
   return [
     await ask(
