@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { loadPlan } from '../../core/plan/load-plan.ts';
@@ -7,6 +8,7 @@ import type { Plan } from '../../core/plan/plan.ts';
 import { functionEntries } from '../build-lambdas.ts';
 import type { Deployment } from '../deployment.ts';
 import { buildStacks } from '../stacks/build-stacks.ts';
+import { resolveApp } from './resolve.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 
@@ -15,7 +17,9 @@ export function testApp(): App {
   const settings = JSON.parse(fs.readFileSync(path.join(root, 'cdk.json'), 'utf8')) as {
     readonly context: Record<string, unknown>;
   };
-  return new App({ context: settings.context, analyticsReporting: false });
+  // `cdk synth` checks templates against CloudFormation's schemas as well, in four seconds; once in CI is enough.
+  const context = { ...settings.context, '@aws-cdk/core:validateAgainstDefaultRules': false };
+  return new App({ context, analyticsReporting: false });
 }
 
 export async function examplePlan(name: 'acme' | 'drill' | 'minimal' = 'acme'): Promise<Plan> {
@@ -38,8 +42,9 @@ export function testDeployment(plan: Plan, folder: string): Deployment {
 }
 
 /** All stacks of a plan in an app of their own. */
-export function testStacks(plan: Plan, folder: string) {
+export function testStacks(plan: Plan) {
   const app = testApp();
-  const deployment = testDeployment(plan, folder);
-  return { app, deployment, stacks: buildStacks(app, deployment) };
+  const deployment = testDeployment(plan, fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-functions-')));
+  const stacks = buildStacks(app, deployment);
+  return { app, deployment, stacks, resources: resolveApp(deployment, Object.values(stacks)) };
 }

@@ -1,0 +1,96 @@
+import { runSimulation } from '@cloud-copilot/iam-simulate';
+import type { ResolvedResource } from './resolve.ts';
+
+export interface Attempt {
+  readonly action: string;
+  readonly resource: string;
+  readonly context?: Readonly<Record<string, string>>;
+}
+
+export type Verdict = 'Allowed' | 'ExplicitlyDenied' | 'ImplicitlyDenied';
+
+/** Who tries: a role of the app with its own policies, or anybody with the policy given. */
+export interface Principal {
+  readonly arn: string;
+  readonly policies: readonly unknown[];
+}
+
+const account = '111122223333';
+
+/** An administrator: everything that identity policies can give. */
+export function administrator(arn = `arn:aws:iam::${account}:role/admin`): Principal {
+  return {
+    arn,
+    policies: [{ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] }],
+  };
+}
+
+/** A role of the app, found by a part of its logical id (or its name), with every policy attached to it. */
+export function roleOf(
+  resources: readonly ResolvedResource[],
+  match: { readonly region: string; readonly id: RegExp },
+): Principal {
+  const here = resources.filter(({ region }) => region === match.region);
+  const found = here.filter(
+    ({ type, logicalId, properties }) =>
+      type === 'AWS::IAM::Role' && (match.id.test(logicalId) || match.id.test(properties['RoleName'] ?? '')),
+  );
+  if (found.length !== 1) throw new Error(`${match.id} matches ${found.length} roles in ${match.region}`);
+  const role = found[0]!;
+  const name: string = role.properties['RoleName'] ?? role.logicalId;
+  const policies = here
+    .filter(
+      ({ type, stack, properties }) =>
+        type === 'AWS::IAM::Policy' && stack === role.stack && properties['Roles'].includes(name),
+    )
+    .map(({ properties }) => properties['PolicyDocument']);
+  return { arn: `arn:aws:iam::${account}:role/${name}`, policies };
+}
+
+/** What IAM would answer, with bucket or key policies of the app on the other side. */
+export async function simulate(
+  principal: Principal,
+  attempt: Attempt,
+  resourcePolicy?: unknown,
+): Promise<Verdict> {
+  const response = await runSimulation(
+    {
+      request: {
+        principal: principal.arn,
+        action: attempt.action,
+        resource: { resource: attempt.resource, accountId: account },
+        contextVariables: withoutColons({
+          'aws:PrincipalArn': principal.arn,
+          'aws:SecureTransport': 'true',
+          's3:TlsVersion': '1.3',
+          ...attempt.context,
+        }),
+      },
+      identityPolicies: principal.policies.map((policy, i) => ({
+        name: `policy-${i}`,
+        policy: withoutColons(policy),
+      })),
+      serviceControlPolicies: [],
+      resourceControlPolicies: [],
+      ...(resourcePolicy === undefined ? {} : { resourcePolicy }),
+    } as Parameters<typeof runSimulation>[0],
+    {},
+  );
+  if (response.resultType === 'error') throw new Error(JSON.stringify(response.errors));
+  return response.overallResult as Verdict;
+}
+
+export function bucketPolicy(resources: readonly ResolvedResource[], bucketName: string): unknown {
+  const found = resources.find(
+    ({ type, properties }) => type === 'AWS::S3::BucketPolicy' && properties['Bucket'] === bucketName,
+  );
+  if (found === undefined) throw new Error(`no policy of bucket ${bucketName}`);
+  return found.properties['PolicyDocument'];
+}
+
+/** IAM takes any name after `kms:EncryptionContext:`; the simulator knows none that has colons itself, such as S3's. */
+function withoutColons<T>(value: T): T {
+  return JSON.parse(
+    JSON.stringify(value).replaceAll('EncryptionContext:aws:s3:arn', 'EncryptionContext:aws-s3-arn'),
+  ) as T;
+}
