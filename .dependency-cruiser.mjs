@@ -5,7 +5,7 @@ export default {
       name: 'core-knows-no-outside',
       comment: 'the domain must run in a Lambda, a task, a test and a shell alike, so it knows none of them',
       severity: 'error',
-      from: { path: '^core/', pathNot: '\\.test\\.ts$' },
+      from: { path: '^core/', pathNot: '/testing|\\.test\\.ts$|\\.conformance\\.ts$' },
       to: { path: '^(infra|lambdas|tasks|cli|sandbox|console|test)/' },
     },
     {
@@ -13,21 +13,21 @@ export default {
       comment:
         'a vault must be readable when everything else is lost, so it may not need the rest to be there',
       severity: 'error',
-      from: { path: '^core/(plan|vault)/', pathNot: '\\.test\\.ts$' },
+      from: { path: '^core/(plan|vault)/', pathNot: '/testing|\\.test\\.ts$|\\.conformance\\.ts$' },
       to: { path: '^core/(engines|catalog|jobs|recovery|runbooks|evidence|governance|notify)/' },
     },
     {
       name: 'engines-know-neither-catalogue-nor-jobs',
       comment: 'an engine hands over streams; who schedules and records them is not its business',
       severity: 'error',
-      from: { path: '^core/engines/', pathNot: '\\.test\\.ts$' },
+      from: { path: '^core/engines/', pathNot: '/testing|\\.test\\.ts$|\\.conformance\\.ts$' },
       to: { path: '^core/(catalog|jobs|recovery|runbooks)/' },
     },
     {
       name: 'catalogue-is-below-jobs',
       comment: 'the catalogue is an index of facts; operations write it, it starts none',
       severity: 'error',
-      from: { path: '^core/catalog/', pathNot: '\\.test\\.ts$' },
+      from: { path: '^core/catalog/', pathNot: '/testing|\\.test\\.ts$|\\.conformance\\.ts$' },
       to: { path: '^core/(engines|jobs|recovery|runbooks)/' },
     },
     {
@@ -35,21 +35,24 @@ export default {
       comment:
         'behind a port there is one file per service that knows the SDK, so that a fake or another store can take its place',
       severity: 'error',
-      from: { path: '^core/', pathNot: '(\\.(s3|dynamodb|aws|kms)\\.ts|\\.test\\.ts)$' },
+      from: {
+        path: '^core/',
+        pathNot: '\\.(s3|dynamodb|aws|kms)\\.ts$|/testing|\\.test\\.ts$|\\.conformance\\.ts$',
+      },
       to: { path: 'node_modules/@aws-(sdk|crypto)/' },
     },
     {
       name: 'nobody-imports-entry-points',
       comment: 'Lambdas and tasks are thin ends; what two of them need belongs into core',
       severity: 'error',
-      from: { path: '^(core|infra|cli)/', pathNot: '\\.test\\.ts$' },
+      from: { path: '^(core|infra|cli)/', pathNot: '/testing|\\.test\\.ts$|\\.conformance\\.ts$' },
       to: { path: '^(lambdas|tasks)/' },
     },
     {
       name: 'production-knows-no-sandbox',
       comment: 'what runs on AWS must not have a second way for the sandbox, or the sandbox proves nothing',
       severity: 'error',
-      from: { path: '^(core|infra|lambdas|tasks)/', pathNot: '\\.test\\.ts$' },
+      from: { path: '^(core|infra|lambdas|tasks)/', pathNot: '/testing|\\.test\\.ts$|\\.conformance\\.ts$' },
       to: { path: '^sandbox/' },
     },
     {

@@ -6,7 +6,8 @@ import { escapeHtml, html } from './report/html.ts';
 import { renderReport } from './report/page.ts';
 import { exampleReport } from './report/testing.ts';
 import { sayBytes, sayCount, sayDuration, sayLoss, sayVerdict } from './report/words.ts';
-import { reportSchema, writeReport } from './report.ts';
+import { reportSchema } from './report.ts';
+import { writeReport } from './write-report.ts';
 
 const nasty = `</style></svg><script>alert("1")</script>'\`&amp;\u0000\uD800`;
 

@@ -1,7 +1,4 @@
-import fs from 'node:fs';
-import path from 'node:path';
 import * as z from 'zod';
-import { renderReport } from './report/page.ts';
 
 const seconds = z.number().nonnegative();
 const count = z.number().int().nonnegative();
@@ -82,18 +79,3 @@ export const reportSchema = z.strictObject({
 export type DrillReport = z.infer<typeof reportSchema>;
 export type ReportStep = z.infer<typeof reportStepSchema>;
 export type StepPlace = z.infer<typeof stepPlaceSchema>;
-
-export interface ReportFiles {
-  readonly json: string;
-  readonly html: string;
-}
-
-/** Writes `report.json` and `report.html` into a folder. A report that breaks its own contract is a fault, not a report. */
-export function writeReport(report: DrillReport, folder: string): ReportFiles {
-  const checked = reportSchema.parse(report);
-  fs.mkdirSync(folder, { recursive: true });
-  const files = { json: path.join(folder, 'report.json'), html: path.join(folder, 'report.html') };
-  fs.writeFileSync(files.json, `${JSON.stringify(checked, null, 2)}\n`);
-  fs.writeFileSync(files.html, renderReport(checked));
-  return files;
-}
