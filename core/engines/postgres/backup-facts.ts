@@ -72,13 +72,13 @@ async function readCanary(leader: Session): Promise<Manifest['canary']> {
      where n.nspname = 'holdfast' and c.relname = 'canary' and c.relkind = 'r' and not a.attisdropped and a.attname in ('seq', 'written_at', 'signature')`,
   );
   if (!exists) return undefined;
-  const [newest] = await leader.query<{ seq: string; at: string }>(canarySql);
-  return newest === undefined ? undefined : { seq: Number(newest.seq), writtenAt: newest.at };
+  const [newest] = await leader.query<{ newest: string; at: string }>(canarySql);
+  return newest === undefined ? undefined : { seq: Number(newest.newest), writtenAt: newest.at };
 }
 
 /** The newest signed heartbeat row, its time as its writer signed it. */
-export const canarySql = `select seq::text as seq, to_char(written_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
-  from holdfast.canary order by seq desc limit 1`;
+export const canarySql = `select c.seq::text as newest, to_char(c.written_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
+  from holdfast.canary c order by c.seq desc limit 1`;
 
 async function subscriptionsNotCovered(
   leader: Session,

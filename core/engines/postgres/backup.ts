@@ -126,18 +126,31 @@ class Backup {
         part.copySql,
         relation === undefined || this.#source.lockedAhead ? [] : lockStatements([relation], true),
       );
+      // Rows are rows of tables: pages of large objects would only blur the totals.
+      const done =
+        relation === undefined
+          ? copy.done.then(({ bytes }) => (bytes === undefined ? {} : { bytes }))
+          : copy.done;
+      done.catch(() => undefined);
       await this.#store({
         name: part.name,
         kind: part.kind,
         compression: 'zst',
         body: copy.body,
-        done: copy.done,
+        done,
         detail: part.detail,
       });
       const counts = await copy.done;
-      if (relation !== undefined)
+      if (part.expectedRows !== undefined && counts.rows !== part.expectedRows) {
+        throw new HoldfastError(
+          'COUNT_MISMATCH',
+          `${part.name} should hold ${part.expectedRows} entries, but ${counts.rows} were stored`,
+        );
+      }
+      if (relation !== undefined) {
         this.#tableRows.set(relation.oid, (this.#tableRows.get(relation.oid) ?? 0) + (counts.rows ?? 0));
-      this.#progress.itemDone(part.name, part.kind === 'table' ? counts : { bytes: counts.bytes ?? 0 });
+      }
+      this.#progress.itemDone(part.name, await done);
     }
   }
 

@@ -143,9 +143,10 @@ async function checkCanary(
   { manifest }: CheckContext<PostgresConnection>,
 ): Promise<Omit<CheckResult, 'name'>> {
   const expected = canarySchema.parse(manifest.canary);
-  const [newest] = await session.query<{ seq: string; at: string }>(canarySql);
-  const ok = newest !== undefined && Number(newest.seq) === expected.seq && newest.at === expected.writtenAt;
-  const found = newest === undefined ? 'none' : `number ${newest.seq} of ${newest.at}`;
+  const [canary] = await session.query<{ newest: string; at: string }>(canarySql);
+  const ok =
+    canary !== undefined && Number(canary.newest) === expected.seq && canary.at === expected.writtenAt;
+  const found = canary === undefined ? 'none' : `number ${canary.newest} of ${canary.at}`;
   return {
     ok,
     detail: ok

@@ -79,6 +79,8 @@ export function chooseCounted(tables: readonly Relation[], budgetBytes: number):
 }
 
 const countSeconds = 20;
+/** Cancelled by the statement's or the lock's time limit. */
+const tookTooLong = new Set<unknown>(['57014', '55P03']);
 
 /** Counts in the same snapshot, on a connection that copies nothing. A table whose count takes too long is left out. */
 export async function countIndependently(
@@ -92,7 +94,8 @@ export async function countIndependently(
     const left = Math.ceil(until - performance.now());
     if (left <= 0) break;
     await session.query('SAVEPOINT counting');
-    await session.query(`SET LOCAL statement_timeout TO ${left}`);
+    // Behind a waiting schema change this count would wait for the backup's own end.
+    await session.query(`SET LOCAL statement_timeout TO ${left}; SET LOCAL lock_timeout TO 100`);
     try {
       const condition = table.extensionCondition ?? '';
       const { rows } = await session.one<{ rows: string }>(
@@ -100,7 +103,7 @@ export async function countIndependently(
       );
       counts.set(table.oid, Number(rows));
     } catch (error) {
-      if (!(error instanceof HoldfastError) || error.detail?.['sqlState'] !== '57014') throw error;
+      if (!(error instanceof HoldfastError) || !tookTooLong.has(error.detail?.['sqlState'])) throw error;
     }
     await session.query('ROLLBACK TO SAVEPOINT counting');
   }

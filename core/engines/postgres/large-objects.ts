@@ -40,6 +40,7 @@ export async function largeObjectParts(session: Session, limits: PartLimits): Pr
     kind: 'large-object-list',
     copySql: listSql,
     estimatedBytes: 0,
+    expectedRows: Number(count),
     detail: {},
   };
   return [

@@ -95,6 +95,8 @@ async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promis
     const [watcher, counter] = [await openSession(), await openSession()];
     await counter.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
     await counter.query(`SET TRANSACTION SNAPSHOT '${snapshot.id}'`);
+    if (work.lockedAhead)
+      for (const statement of lockStatements(snapshot.locked, true)) await counter.query(statement);
     const children = await startReaders(
       { access, tools, settings, snapshot, ...work, signal: innerSignal },
       inner,
@@ -147,8 +149,8 @@ async function listWork(
   return {
     tables,
     parts,
-    // Leader, pg_dump and every worker hold a lock per table, in a space that the server shares with everybody else.
-    lockedAhead: snapshot.locked.length * (context.connections + 2) <= server.lockSlots / 2,
+    // Leader, counter, pg_dump and every worker hold a lock per table, in a space that the server shares with everybody else.
+    lockedAhead: snapshot.locked.length * (context.connections + 3) <= server.lockSlots / 2,
     workerCount: Math.max(1, Math.min(context.connections, parts.length)),
   };
 }

@@ -10,6 +10,8 @@ export interface Part {
   readonly copySql: string;
   /** Of storage; what the list is sorted by. */
   readonly estimatedBytes: number;
+  /** An independent count of what the COPY must give, where one is known beforehand. */
+  readonly expectedRows?: number;
   /** Set for tables. */
   readonly relation?: Relation;
   readonly detail: NonNullable<ManifestItem['detail']>;

@@ -13,7 +13,7 @@ import { readItems, type RestoreItems, type Selection, selectTables } from './re
 import { planAll, planTables, sanitizedName, type SchemaPlan } from './restore-plan.ts';
 import { RowRestore } from './restore-rows.ts';
 import { requireEmpty, requireMajor } from './restore-target.ts';
-import { sequencesSchema, writeSequences } from './sequences.ts';
+import { existingSequences, type SequenceState, sequencesSchema, writeSequences } from './sequences.ts';
 import { readServer } from './server.ts';
 import { Session } from './session.ts';
 import { findTools, type Tools } from './tools.ts';
@@ -82,6 +82,8 @@ interface Prepared {
   readonly archive: SchemaArchive;
   readonly plan: SchemaPlan;
   readonly globals: Globals;
+  /** Those that the restore makes; others keep their state. */
+  readonly sequences: readonly SequenceState[];
   readonly extraArgs: readonly string[];
 }
 
@@ -99,7 +101,7 @@ class Restore {
     const prepared = await this.#phase('prepare', () => this.#prepare());
     await this.#phase('definitions', () => this.#restoreDefinitions(prepared));
     const restored = await this.#phase('rows', () => this.#restoreRows());
-    await this.#phase('sequences', () => this.#restoreSequences(prepared.plan));
+    await this.#phase('sequences', () => writeSequences(session, prepared.sequences));
     await this.#phase('indexes and constraints', () => this.#restorePostData(prepared));
     if (selection === undefined) {
       this.#warn(
@@ -130,13 +132,14 @@ class Restore {
     // Planned before anything is made: a table that stands in the way must find the target untouched.
     const plan = selection === undefined ? planAll(archive) : await planTables(archive, selection, session);
     this.#warn(plan.warnings);
+    const sequences = await this.#sequencesToSet(plan);
     this.#warn(await createMissingRoles(session, globals));
     const missing = await missingTablespaces(session, globals);
     if (missing.length > 0)
       this.#warn([
         `the target has no tablespace ${missing.join(', ')}: everything goes to the database's default one`,
       ]);
-    return { archive, plan, globals, extraArgs: missing.length > 0 ? ['--no-tablespaces'] : [] };
+    return { archive, plan, globals, sequences, extraArgs: missing.length > 0 ? ['--no-tablespaces'] : [] };
   }
 
   async #restoreDefinitions({ archive, plan, extraArgs }: Prepared): Promise<void> {
@@ -180,13 +183,14 @@ class Restore {
     return new RowRestore(context, access, wanted).run();
   }
 
-  async #restoreSequences({ sequenceLabels }: SchemaPlan): Promise<void> {
+  async #sequencesToSet({ sequenceLabels }: SchemaPlan): Promise<SequenceState[]> {
     const states = sequencesSchema.parse(await this.#readJson(sequencesItem));
-    const wanted = states.filter(
-      (state) =>
-        sequenceLabels?.some((label) => label.startsWith(`SEQUENCE ${sanitizedName(state)} `)) ?? true,
+    if (sequenceLabels === undefined) return states;
+    const wanted = states.filter((state) =>
+      sequenceLabels.some((label) => label.startsWith(`SEQUENCE ${sanitizedName(state)} `)),
     );
-    await writeSequences(this.#parts.session, wanted);
+    const existing = await existingSequences(this.#parts.session, wanted);
+    return wanted.filter((state) => !existing.has(state));
   }
 
   async #readJson(name: string): Promise<unknown> {

@@ -65,3 +65,19 @@ export async function writeSequences(session: Session, states: readonly Sequence
     await session.query(`SELECT ${calls.join(', ')}`);
   }
 }
+
+/** Those of the given sequences that the server has. */
+export async function existingSequences(
+  session: Session,
+  states: readonly SequenceState[],
+): Promise<ReadonlySet<SequenceState>> {
+  const existing = new Set<SequenceState>();
+  for (const state of states) {
+    const { found } = await session.one<{ found: boolean }>(
+      'select pg_catalog.to_regclass($1) is not null as found',
+      [quoteName(state)],
+    );
+    if (found) existing.add(state);
+  }
+  return existing;
+}

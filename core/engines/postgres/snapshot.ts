@@ -46,7 +46,6 @@ export async function takeSnapshot(leader: Session, settings: Settings): Promise
   const changed = relations.filter((relation) => !relation.unchanged && !relation.inSystemSchema);
   if (changed.length > 0)
     throw sourceChanged(`was rewritten or truncated as the snapshot was taken: ${names(changed)}`);
-  await leader.query('SET LOCAL lock_timeout TO 0');
   return {
     id: taken.id,
     lsn: taken.lsn,

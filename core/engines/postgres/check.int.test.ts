@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Manifest } from '../../vault/manifest.ts';
+import type { PostgresConnection } from './connection.ts';
+import { Harness } from './testing/harness.ts';
+
+describe('content checks', () => {
+  let harness: Harness;
+  let manifest: Manifest;
+  let source: PostgresConnection;
+  beforeAll(async () => {
+    harness = await Harness.start(16);
+    source = await harness.database('source');
+    await harness.sql(
+      source,
+      `
+      CREATE SCHEMA holdfast; CREATE TABLE holdfast.canary (seq bigint PRIMARY KEY, written_at timestamptz NOT NULL, signature text NOT NULL);
+      INSERT INTO holdfast.canary SELECT i, timestamptz '2026-01-01 00:00:00.123+00' + i * interval '1 s', 'x' FROM generate_series(1, 60) i;
+      CREATE TABLE parent (id int, part int, PRIMARY KEY (id, part)); INSERT INTO parent SELECT i, i % 3 FROM generate_series(1, 500) i;
+      CREATE TABLE child (a int, b int, FOREIGN KEY (a, b) REFERENCES parent); INSERT INTO child SELECT i, i % 3 FROM generate_series(1, 500) i`,
+    );
+    const backup = await harness.backup(source);
+    manifest = backup.store.manifest(backup.outcome);
+  });
+  afterAll(() => harness.stop());
+
+  const check = async (connection: PostgresConnection, assertions: { name: string; sql: string }[] = []) => {
+    const results = await harness
+      .engine()
+      .check({ connection, manifest, assertions, signal: new AbortController().signal });
+    return Object.fromEntries(results.map((result) => [result.name, result]));
+  };
+  const damaged = async (statement: string) => {
+    const copy = await harness.database('copy');
+    const backup = await harness.backup(source);
+    await harness.restore(copy, backup);
+    await harness.sql(copy, statement);
+    return copy;
+  };
+
+  it('hold on the source itself, canary included', async () => {
+    expect(manifest.canary).toEqual({ seq: 60, writtenAt: '2026-01-01T00:01:00.123Z' });
+    const results = await check(source);
+    expect(Object.entries(results).map(([name, result]) => [name, result.ok])).toEqual([
+      ['row counts', true],
+      ['foreign keys', true],
+      ['sampled rows', true],
+      ['canary', true],
+    ]);
+  });
+
+  it('find missing rows', async () => {
+    const results = await check(await damaged('DELETE FROM child WHERE a = 7'));
+    expect(results['row counts']).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining('public.child has 499 rows instead of 500'),
+    });
+  });
+
+  it('find an orphan, a key that is not validated and a key that is gone', async () => {
+    const orphan = await check(
+      await damaged(`SET session_replication_role = replica; DELETE FROM parent WHERE id = 7`),
+    );
+    expect(orphan['foreign keys']).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining('1 rows without a parent'),
+    });
+    const loose = await check(
+      await damaged(
+        'ALTER TABLE child DROP CONSTRAINT child_a_b_fkey; ALTER TABLE child ADD CONSTRAINT child_a_b_fkey FOREIGN KEY (a, b) REFERENCES parent NOT VALID',
+      ),
+    );
+    expect(loose['foreign keys']).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining('is not validated'),
+    });
+    const gone = await check(await damaged('ALTER TABLE child DROP CONSTRAINT child_a_b_fkey'));
+    expect(gone['foreign keys']).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining('0 foreign keys instead of 1'),
+    });
+  });
+
+  it('find an empty table and an older canary', async () => {
+    const results = await check(await damaged('TRUNCATE child; DELETE FROM holdfast.canary WHERE seq > 58'));
+    expect(results['sampled rows']).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining('public.child'),
+    });
+    expect(results['canary']).toMatchObject({ ok: false, detail: expect.stringContaining('number 58') });
+  });
+
+  it('take only a single true as an assertion that holds, and let none write', async () => {
+    const results = await check(source, [
+      { name: 'true', sql: 'select count(*) = 500 from child' },
+      { name: 'false', sql: 'select count(*) = 0 from child' },
+      { name: 'null', sql: 'select null::boolean' },
+      { name: 'text', sql: "select 'true'" },
+      { name: 'two rows', sql: 'select true from child limit 2' },
+      { name: 'two columns', sql: 'select true, true' },
+      { name: 'write', sql: 'delete from child returning true' },
+      { name: 'escape', sql: 'commit; delete from child; select true' },
+      { name: 'error', sql: 'select 1/0 = 0' },
+    ]);
+    expect(
+      Object.keys(results)
+        .filter((name) => results[name]!.ok)
+        .toSorted(),
+    ).toEqual(['canary', 'foreign keys', 'row counts', 'sampled rows', 'true']);
+    expect(await harness.sql(source, 'SELECT count(*) FROM child')).toBe('500');
+  });
+});
