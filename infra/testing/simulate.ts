@@ -59,7 +59,7 @@ export async function simulate(
         principal: principal.arn,
         action: attempt.action,
         resource: { resource: attempt.resource, accountId: account },
-        contextVariables: withoutColons({
+        contextVariables: withKnownKeys({
           'aws:PrincipalArn': principal.arn,
           'aws:SecureTransport': 'true',
           's3:TlsVersion': '1.3',
@@ -68,7 +68,7 @@ export async function simulate(
       },
       identityPolicies: principal.policies.map((policy, i) => ({
         name: `policy-${i}`,
-        policy: withoutColons(policy),
+        policy: withKnownKeys(policy),
       })),
       serviceControlPolicies: [],
       resourceControlPolicies: [],
@@ -88,9 +88,8 @@ export function bucketPolicy(resources: readonly ResolvedResource[], bucketName:
   return found.properties['PolicyDocument'];
 }
 
-/** IAM takes any name after `kms:EncryptionContext:`; the simulator knows none that has colons itself, such as S3's. */
-function withoutColons<T>(value: T): T {
-  return JSON.parse(
-    JSON.stringify(value).replaceAll('EncryptionContext:aws:s3:arn', 'EncryptionContext:aws-s3-arn'),
-  ) as T;
+/** The simulator drops `kms:EncryptionContext:…` from requests; under a name that it keeps, the condition is evaluated the same. */
+function withKnownKeys<T>(value: T): T {
+  const text = JSON.stringify(value);
+  return JSON.parse(text.replaceAll('kms:EncryptionContext:', 'aws:PrincipalTag/EncryptionContext:')) as T;
 }
