@@ -1,4 +1,4 @@
-import { pipeline, Readable } from 'node:stream';
+import { finished, PassThrough, pipeline, Readable } from 'node:stream';
 import {
   AlgorithmSuiteIdentifier,
   buildClient,
@@ -20,7 +20,13 @@ const { encryptStream, decryptUnsignedMessageStream } = buildClient({
   maxEncryptedDataKeys: 4,
 });
 
-/** The plaintext as one AWS Encryption SDK message. */
+/**
+ * The plaintext as one AWS Encryption SDK message.
+ *
+ * The library joins its inner streams in a way that throws into the event loop when one of them is destroyed early, which
+ * ends the process. So its stream is never destroyed: an encryption that is given up is ended and drained into nowhere,
+ * which also makes the library forget the data key.
+ */
 export async function* encryptMessage(
   keyring: KeyringNode,
   plaintext: Readable,
@@ -31,13 +37,22 @@ export async function* encryptMessage(
     frameLength: frameBytes,
     encryptionContext: { ...context },
   });
-  // pipeline tells each side when the other fails; the loop below sees the cipher's own errors.
-  pipeline(plaintext, cipher, () => undefined);
+  const message = new PassThrough({ highWaterMark: frameBytes });
+  cipher.on('error', (error) => message.destroy(error));
+  finished(plaintext, { writable: false }, (error) => {
+    if (error) message.destroy(error);
+  });
+  cipher.pipe(message);
+  plaintext.pipe(cipher);
   try {
-    yield* cipher as AsyncIterable<Buffer>;
+    yield* message as AsyncIterable<Buffer>;
   } finally {
+    plaintext.unpipe(cipher);
     plaintext.destroy();
-    cipher.destroy();
+    cipher.unpipe(message);
+    message.destroy();
+    if (!cipher.writableEnded) cipher.end();
+    cipher.resume();
   }
 }
 
@@ -49,6 +64,8 @@ export async function* decryptMessage(
 ): AsyncGenerator<Uint8Array> {
   const source = Readable.from(stored, { objectMode: false, highWaterMark: frameBytes });
   const plain = decryptUnsignedMessageStream(keyring, { maxBodySize: frameBytes });
+  // It may report a premature close once more after the loop below has gone.
+  plain.on('error', () => undefined);
   let header: MessageHeader | undefined;
   plain.once('MessageHeader', (found: MessageHeader) => (header = found));
   let sourceError: unknown;
