@@ -174,12 +174,18 @@ function recoveryRow(layout: Layout, killedAt: number, recoveredAt: number): Row
     return html`${captions(layout, top, { name: 'disaster → validated data', figure: layout.form === 'narrow' ? figure : undefined })}<path
         class="span"
         d="M${from} ${y - 6}V${y + 6}M${from} ${y}H${to}M${to} ${y - 6}V${y + 6}"
-      /><text class="span-text" ${placeAfter(layout, recoveredAt, text, from)} y="${y + 5}">${text}</text>`;
+      /><text class="span-text" ${placeAfter(layout, recoveredAt, { text, before: from })} y="${y + 5}"
+        >${text}</text
+      >`;
   };
 }
 
 /** A text behind a moment, or before it where there is no room. */
-function placeAfter(layout: Layout, moment: number, text = '00.0 s lost', before?: number): Html {
+function placeAfter(
+  layout: Layout,
+  moment: number,
+  { text = '00.0 s lost', before }: { readonly text?: string; readonly before?: number } = {},
+): Html {
   const x = layout.x(moment);
   if (x + 8 + text.length * 7.2 <= layout.width) return html`x="${x + 8}"`;
   return html`x="${(before ?? x) - 8}" text-anchor="end"`;
