@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { HoldfastError } from '../../../core/errors.ts';
 import { type PostgresServer, postgresBinDirectory } from '../../postgres/postgres-server.ts';
-import { shopKeys, shopSize, shopTables } from './shop-schema.ts';
+import { shopKeys, type ShopSize, shopSize, shopTables } from './shop-schema.ts';
 import { shopRows, type TableRows } from './shop-rows.ts';
 
 export interface LoadOptions {
@@ -14,6 +14,10 @@ export interface LoadOptions {
   readonly scale?: number;
   /** @default 1 */
   readonly seed?: number;
+  /** Rows of each table. @default those of the scale */
+  readonly size?: ShopSize;
+  /** @default true */
+  readonly withPgbench?: boolean;
   readonly database: string;
 }
 
@@ -22,13 +26,13 @@ export async function loadShop(server: PostgresServer, options: LoadOptions): Pr
   const scale = options.scale ?? 1;
   await sql(server, 'postgres', `create database "${options.database}"`);
   await sql(server, options.database, shopTables);
-  const [tenants, ...large] = shopRows(shopSize(scale), options.seed ?? 1);
+  const [tenants, ...large] = shopRows(options.size ?? shopSize(scale), options.seed ?? 1);
   if (tenants !== undefined) await copyIn(server, options.database, tenants);
   // Two at a time: one process generates here while the other's rows are written by its server.
   await Promise.all(large.map((rows) => copyIn(server, options.database, rows)));
   await Promise.all([
     sql(server, options.database, shopKeys),
-    initialisePgbench(server, options.database, scale),
+    options.withPgbench === false ? undefined : initialisePgbench(server, options.database, scale),
   ]);
   const [size] = await sql<{ bytes: string }>(
     server,
