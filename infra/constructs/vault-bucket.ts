@@ -52,13 +52,12 @@ export class VaultBucket extends Construct {
     for (const statement of vaultPolicyStatements({ deployment, side, bucketArn })) {
       this.bucket.addToResourcePolicy(statement);
     }
-    // A bucket that outlives its stack must not lose the denies that protect it.
-    this.bucket.policy?.applyRemovalPolicy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE);
+    keepPolicy(this.bucket);
   }
 
   /** A bucket with Object Lock cannot receive access logs, so they need one of their own. */
   #accessLogs(bucketName: string): s3.Bucket {
-    return new s3.Bucket(this, 'AccessLogs', {
+    const bucket = new s3.Bucket(this, 'AccessLogs', {
       bucketName,
       // S3's log delivery writes to buckets with SSE-S3 only.
       encryption: s3.BucketEncryption.S3_MANAGED,
@@ -75,7 +74,14 @@ export class VaultBucket extends Construct {
       ],
       removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
+    keepPolicy(bucket);
+    return bucket;
   }
+}
+
+/** A bucket that outlives its stack must not lose the denies that protect it. */
+function keepPolicy(bucket: s3.Bucket): void {
+  bucket.policy?.applyRemovalPolicy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE);
 }
 
 function objectLock(vault: Plan['vault']): Partial<s3.BucketProps> {

@@ -1,0 +1,141 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { errorCatalogue } from '../core/errors.ts';
+import { alarmKinds } from './alarm-catalogue.ts';
+import type { ResolvedResource } from './testing/resolve.ts';
+import { examplePlan, testStacks } from './testing/test-app.ts';
+
+const runbook = fs.readFileSync(path.resolve(import.meta.dirname, '../docs/runbook.md'), 'utf8');
+const sections = new Map(
+  runbook
+    .split(/^## /m)
+    .slice(1)
+    .map((text) => [text.slice(0, text.indexOf('\n')).trim(), text]),
+);
+const kinds = Object.keys(alarmKinds);
+
+let alarms: readonly ResolvedResource[];
+beforeAll(async () => {
+  const { resources } = testStacks(await examplePlan('acme'));
+  alarms = resources.filter(({ type }) => type === 'AWS::CloudWatch::Alarm');
+});
+
+const find = (region: string, name: string) => {
+  const found = alarms.find((one) => one.region === region && one.properties['AlarmName'] === name);
+  if (found === undefined) throw new Error(`no alarm ${name} in ${region}`);
+  return found.properties;
+};
+const kindOf = (name: string) =>
+  kinds.find((kind) => name === `holdfast-acme-${kind}` || name === `holdfast-acme-${kind}-shop-db`);
+
+describe('the runbook', () => {
+  it('has a section for every kind of alarm that is deployed, and no section without an alarm', () => {
+    const deployed = new Set(alarms.map(({ properties }) => kindOf(properties['AlarmName'])));
+    const procedures = ['Disaster recovery', 'After cdk destroy', 'Break-glass'];
+    expect([...deployed].toSorted()).toEqual(kinds.toSorted());
+    expect([...sections.keys()].filter((heading) => !procedures.includes(heading)).toSorted()).toEqual(
+      kinds.toSorted(),
+    );
+  });
+
+  it.each(kinds)('describes, investigates and resolves %s', (kind) => {
+    expect(sections.get(kind)).toMatch(
+      /\*\*Description\.\*\*[^]+\*\*Investigation\.\*\*[^]+\*\*Resolution\.\*\*/,
+    );
+  });
+
+  it('begins with disaster recovery and says when not to use it', () => {
+    expect([...sections.keys()][0]).toBe('Disaster recovery');
+    expect(sections.get('Disaster recovery')).toMatch(/^### When NOT to use this$/m);
+  });
+
+  it('links only to headings that exist', () => {
+    const anchors = [...runbook.matchAll(/\]\(#([a-z-]+)\)/g)].map(([, anchor]) => anchor);
+    const known = [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+      heading!.toLowerCase().replaceAll(' ', '-'),
+    );
+    expect(anchors.filter((anchor) => !known.includes(anchor!))).toEqual([]);
+  });
+});
+
+describe('error codes in the runbook', () => {
+  it('exist', () => {
+    const codes = [...runbook.matchAll(/`([A-Z]+(?:_[A-Z]+)+)`/g)].map(([, code]) => code);
+    expect(codes.length).toBeGreaterThan(5);
+    expect(codes.filter((code) => !(code! in errorCatalogue))).toEqual([]);
+  });
+});
+
+describe('every alarm', () => {
+  it('says what happened, where to look and what to do', () => {
+    for (const { region, properties } of alarms) {
+      const kind = kindOf(properties['AlarmName']);
+      const description: string = properties['AlarmDescription'];
+      expect(description).toContain(alarmKinds[kind as keyof typeof alarmKinds]);
+      expect(description).toMatch(new RegExp(`^Runbook: docs/runbook.md#${kind}$`, 'm'));
+      expect(description).toMatch(
+        new RegExp(`^Console: https://${region}\\.console\\.aws\\.amazon\\.com/\\S+${region}`, 'm'),
+      );
+      expect(description.length).toBeLessThan(1024);
+    }
+  });
+
+  it('tells the topic when it begins and when it ends', () => {
+    for (const { properties } of alarms) {
+      expect(properties['AlarmActions']).toHaveLength(1);
+      expect(properties['OKActions']).toEqual(properties['AlarmActions']);
+    }
+  });
+});
+
+describe('limits', () => {
+  // acme: a backup every six hours that takes 20 minutes, RPO 8 hours, copies within 15 minutes.
+  it('come from schedule and objectives', () => {
+    expect(find('us-east-1', 'holdfast-acme-backup-too-old-shop-db')['Threshold']).toBe(8);
+    expect(find('us-east-1', 'holdfast-acme-backup-overdue-shop-db')['Threshold']).toBeCloseTo(
+      6 + 20 / 60 + 15 / 60 + 2,
+    );
+    expect(find('us-east-1', 'holdfast-acme-backup-slow-shop-db')['Threshold']).toBe(1200);
+    expect(find('us-east-1', 'holdfast-acme-backup-large-shop-db')['Threshold']).toBe(100_000_000_000);
+  });
+
+  it('take an hour for slow when the plan does not say how long a backup takes', async () => {
+    const plan = await examplePlan('acme');
+    const sources = plan.sources.map((source) => ({ ...source, runTimeSeconds: undefined }));
+    const slow = testStacks({ ...plan, sources }).resources.find(
+      ({ properties }) => properties['AlarmName'] === 'holdfast-acme-backup-slow-shop-db',
+    );
+    expect(slow?.properties['Threshold']).toBe(3600);
+  });
+
+  it('watch the primary from the standby, where silence is an alarm', () => {
+    const deadMan = find('us-west-2', 'holdfast-acme-dead-man-shop-db');
+    expect(deadMan).toMatchObject({
+      Namespace: 'Holdfast',
+      MetricName: 'backup_age_hours',
+      Threshold: 8,
+      ComparisonOperator: 'GreaterThanThreshold',
+      TreatMissingData: 'breaching',
+      Dimensions: expect.arrayContaining([
+        { Name: 'plan', Value: 'acme' },
+        { Name: 'source', Value: 'shop-db' },
+      ]),
+    });
+    expect(
+      alarms.some(
+        ({ region, properties }) => region === 'us-east-1' && /dead-man/.test(properties['AlarmName']),
+      ),
+    ).toBe(false);
+  });
+
+  it('take no news for good news where something must happen first', () => {
+    for (const kind of ['backup-failed', 'replication-late', 'verification-failed', 'restore-failed']) {
+      expect(find('us-west-2', `holdfast-acme-${kind}-shop-db`)).toMatchObject({
+        TreatMissingData: 'notBreaching',
+        Statistic: 'Sum',
+        Threshold: 0,
+      });
+    }
+  });
+});

@@ -1,0 +1,162 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Stack } from 'aws-cdk-lib';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { stateMachineNames } from '../../core/plan/names.ts';
+import type { Plan } from '../../core/plan/plan.ts';
+import type { ResolvedResource } from '../testing/resolve.ts';
+import { roleOf, simulate } from '../testing/simulate.ts';
+import { examplePlan, testApp, testDeployment, testStacks } from '../testing/test-app.ts';
+import {
+  integrationsOf,
+  placeholdersOf,
+  StateMachineFile,
+  type StateMachineFileProps,
+} from './state-machine-file.ts';
+
+let plan: Plan;
+let resources: readonly ResolvedResource[];
+beforeAll(async () => {
+  plan = await examplePlan('acme');
+  ({ resources } = testStacks(plan));
+});
+
+const invoke = 'arn:aws:states:::lambda:invoke';
+const task = (resource: string, argument: string) => ({
+  StartAt: 'Do',
+  States: { Do: { Type: 'Task', Resource: resource, Arguments: { FunctionName: argument }, End: true } },
+});
+
+function load(definition: unknown, props: Pick<StateMachineFileProps, 'substitutions' | 'grants'>) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-machines-'));
+  fs.writeFileSync(path.join(folder, 'backup.asl.json'), JSON.stringify(definition));
+  const deployment = testDeployment(plan, path.join(folder, 'functions'));
+  return new StateMachineFile(new Stack(testApp(), 'Test'), 'Machine', {
+    deployment,
+    name: 'backup',
+    folder,
+    ...props,
+  });
+}
+
+describe('StateMachineFile', () => {
+  it('refuses a placeholder that nobody fills', () => {
+    expect(() =>
+      load(task(invoke, '${Wrong}'), { substitutions: {}, grants: { [invoke]: () => undefined } }),
+    ).toThrow('placeholders without a value: Wrong; values without a placeholder: none');
+  });
+
+  it('refuses a value that nothing uses', () => {
+    expect(() =>
+      load(task(invoke, 'fixed'), { substitutions: { Left: 'x' }, grants: { [invoke]: () => undefined } }),
+    ).toThrow('placeholders without a value: none; values without a placeholder: Left');
+  });
+
+  it('refuses an integration for which no permission is given', () => {
+    expect(() => load(task('arn:aws:states:::sns:publish', 'x'), { substitutions: {}, grants: {} })).toThrow(
+      'uses arn:aws:states:::sns:publish, for which no grant is given',
+    );
+  });
+
+  it('finds tasks inside Map and Parallel, and placeholders anywhere', () => {
+    const nested = {
+      States: {
+        Many: { Type: 'Map', ItemProcessor: task('arn:aws:states:::ecs:runTask.sync', '${A}') },
+        Both: { Type: 'Parallel', Branches: [task(invoke, 'x/${B}/y')] },
+      },
+    };
+    expect(integrationsOf(nested)).toEqual(new Set(['arn:aws:states:::ecs:runTask.sync', invoke]));
+    expect(placeholdersOf(nested)).toEqual(new Set(['A', 'B']));
+  });
+});
+
+describe('the role of each state machine', () => {
+  const inRegion = 'us-east-1:111122223333';
+  const cluster = `arn:aws:ecs:${inRegion}:cluster/holdfast-acme`;
+  const runningTask = `arn:aws:ecs:${inRegion}:task/holdfast-acme/0123456789abcdef0123456789abcdef`;
+  const rule = `arn:aws:events:${inRegion}:rule/StepFunctionsGetEventsForECSTaskRule`;
+  /** What AWS demands for an integration; one without an entry here fails the test. */
+  const demanded: Record<
+    string,
+    { action: string; resource: (names: Names) => string; context?: Record<string, string> }[]
+  > = {
+    [invoke]: [{ action: 'lambda:InvokeFunction', resource: ({ claimJob }) => claimJob }],
+    'arn:aws:states:::ecs:runTask.sync': [
+      {
+        action: 'ecs:RunTask',
+        resource: ({ definition }) => definition,
+        context: { 'ecs:cluster': cluster },
+      },
+      { action: 'ecs:StopTask', resource: () => runningTask, context: { 'ecs:cluster': cluster } },
+      { action: 'ecs:DescribeTasks', resource: () => runningTask, context: { 'ecs:cluster': cluster } },
+      { action: 'events:PutRule', resource: () => rule },
+      { action: 'events:PutTargets', resource: () => rule },
+      { action: 'events:DescribeRule', resource: () => rule },
+      {
+        action: 'iam:PassRole',
+        resource: ({ taskRole }) => taskRole,
+        context: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' },
+      },
+    ],
+  };
+  interface Names {
+    readonly claimJob: string;
+    readonly definition: string;
+    readonly taskRole: string;
+  }
+  const cases = {
+    backup: { family: 'postgres-backup', task: /^TasksBackupRole/, machine: /^MachinesbackupRole/ },
+    restore: { family: 'postgres-restore', task: /^TasksRestoreRole/, machine: /^MachinesrestoreRole/ },
+    'restore-test': {
+      family: 'postgres-restore-test-18',
+      task: /^TasksRestoreTestRole/,
+      machine: /^MachinesrestoretestRole/,
+    },
+  } as const;
+  const machineRole = (name: keyof typeof cases) =>
+    roleOf(resources, { region: 'us-east-1', id: cases[name].machine });
+  const namesOf = (name: keyof typeof cases): Names => ({
+    claimJob: `arn:aws:lambda:${inRegion}:function:holdfast-acme-claim-job`,
+    definition: `arn:aws:ecs:${inRegion}:task-definition/holdfast-acme-${cases[name].family}:7`,
+    taskRole: roleOf(resources, { region: 'us-east-1', id: cases[name].task }).arn,
+  });
+
+  it.each(stateMachineNames)('has what the integrations of %s demand', async (name) => {
+    const file = path.join(import.meta.dirname, '../../statemachines', `${name}.asl.json`);
+    const integrations = integrationsOf(JSON.parse(fs.readFileSync(file, 'utf8')));
+    expect(integrations.size).toBeGreaterThan(0);
+    for (const integration of integrations) {
+      expect(Object.keys(demanded)).toContain(integration);
+      for (const { action, resource, context } of demanded[integration]!) {
+        const attempt = { action, resource: resource(namesOf(name)), context };
+        expect([action, await simulate(machineRole(name), attempt)]).toEqual([action, 'Allowed']);
+      }
+    }
+  });
+
+  it('runs the tasks of its own kind and in its own cluster only', async () => {
+    const run = (name: keyof typeof cases, of: keyof typeof cases, where = cluster) =>
+      simulate(machineRole(name), {
+        action: 'ecs:RunTask',
+        resource: namesOf(of).definition,
+        context: { 'ecs:cluster': where },
+      });
+    expect(await run('backup', 'backup')).toBe('Allowed');
+    expect(await run('backup', 'restore')).toBe('ImplicitlyDenied');
+    expect(await run('restore', 'restore-test')).toBe('ImplicitlyDenied');
+    expect(await run('restore-test', 'restore-test')).toBe('Allowed');
+    expect(await run('backup', 'backup', `${cluster}-other`)).toBe('ImplicitlyDenied');
+  });
+
+  it('hands no other role to a task', async () => {
+    const pass = (name: keyof typeof cases, role: string) =>
+      simulate(machineRole(name), {
+        action: 'iam:PassRole',
+        resource: role,
+        context: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' },
+      });
+    expect(await pass('restore', namesOf('restore').taskRole)).toBe('Allowed');
+    expect(await pass('restore', namesOf('backup').taskRole)).toBe('ImplicitlyDenied');
+  });
+});
