@@ -14,6 +14,11 @@ export interface Engine<Connection> {
   probe(connection: Connection, options?: { readonly signal?: AbortSignal }): Promise<ProbeReport>;
   /** Streams a consistent state of the source into `context.store`. Resolves only when all items are stored and coverage holds. */
   backup(context: BackupContext<Connection>): Promise<BackupOutcome>;
+  /**
+   * Names of the items that a restore of only these tables (`schema.table`) reads, so that nothing else has to be whole,
+   * thawed or even there. @throws ITEM_NOT_FOUND, MANIFEST_INVALID
+   */
+  itemsFor(manifest: Manifest, only: readonly string[]): readonly string[];
   /** Rebuilds into an empty or new target. @throws TARGET_NOT_EMPTY, TARGET_TOO_OLD before anything is touched */
   restore(context: RestoreContext<Connection>): Promise<RestoreOutcome>;
   /** Content checks against restored data: independent counts, constraints, the plan's assertions, samples, canary. */

@@ -183,6 +183,32 @@ describe('runRestore', () => {
     ]);
   });
 
+  it('restores a table although an object of another one is damaged, and not the damaged one', async () => {
+    const target = await newDatabase();
+    const { manifest } = await vault.open(source, point.id);
+    const repair = damage(manifest.items.find(({ name }) => name.includes('orders'))!);
+    try {
+      await (
+        await restore(target, ['public.customers'])
+      ).done;
+      const { done } = await restore(target, ['public.orders']);
+      await expect(done).rejects.toMatchObject({ code: 'OBJECT_CORRUPT' });
+    } finally {
+      repair();
+    }
+    expect(await sql(target, 'select count(*)::int as n from customers')).toEqual([{ n: 100 }]);
+    expect(await sql(target, `select to_regclass('public.orders') as found`)).toEqual([{ found: null }]);
+  });
+
+  it('refuses a table that the point does not hold and leaves the target as it was', async () => {
+    const target = await newDatabase();
+    const { done } = await restore(target, ['public.custom']);
+    await expect(done).rejects.toMatchObject({ code: 'ITEM_NOT_FOUND' });
+    expect(await sql(target, `select count(*)::int as n from pg_class where oid >= 16384`)).toEqual([
+      { n: 0 },
+    ]);
+  });
+
   it('refuses an order from before a failover', async () => {
     const target = await newDatabase();
     const { done } = await (async () => {

@@ -66,7 +66,9 @@ export async function checkAndRestore<Connection>(
 ): Promise<CheckedRestore> {
   const { signal, now } = context;
   const begun = now();
-  await requireWhole(reader, context.log);
+  // One table needs only its own objects: what else is damaged or archived must not stand in its way.
+  const needed = context.tables && context.engine.itemsFor(reader.manifest, context.tables);
+  await requireWhole(reader, needed, context.log);
   const checked = secondsSince(begun, now());
   signal.throwIfAborted();
   const outcome = await context.engine.restore({
@@ -82,9 +84,13 @@ export async function checkAndRestore<Connection>(
   return { outcome, phases: [{ name: 'check objects', seconds: checked }, ...outcome.phases] };
 }
 
-/** Refuses a point of which something is missing or altered beyond what another version can replace. */
-async function requireWhole(reader: RecoveryPointReader, log: RestoreJob<unknown>['log']): Promise<void> {
-  const { problems } = await reader.checkBeforeRestore();
+/** Refuses a point of which something needed is missing or altered beyond what another version can replace. */
+async function requireWhole(
+  reader: RecoveryPointReader,
+  needed: readonly string[] | undefined,
+  log: RestoreJob<unknown>['log'],
+): Promise<void> {
+  const { problems } = await reader.checkBeforeRestore(needed);
   for (const problem of problems) log.warn('an object is not as the manifest says', { ...problem });
   const [fatal] = problems.filter(({ recoverable }) => !recoverable);
   if (fatal === undefined) return;

@@ -1,4 +1,5 @@
 import { HoldfastError, isHoldfastError } from '../../errors.ts';
+import type { Manifest } from '../../vault/manifest.ts';
 import { decompressStream } from '../compressor.ts';
 import type { RestoreContext, RestoreOutcome } from '../engine.ts';
 import { FailFast } from '../fail-fast.ts';
@@ -65,6 +66,12 @@ export async function restorePostgres(
     await libpq?.dispose();
     scope.close();
   }
+}
+
+/** Definitions, globals and sequences belong to every restore; of the rows only those of the chosen tables do. */
+export function itemsForTables(manifest: Manifest, only: readonly string[]): string[] {
+  const { items } = selectTables(readItems(manifest).tables, only);
+  return [schemaItem, globalsItem, sequencesItem, ...items.map(({ item }) => item.name)];
 }
 
 interface RestoreParts {
