@@ -6,6 +6,8 @@ export interface RequestScope {
   readonly service: string;
   /** API operation where the wire shows it: `X-Amz-Target`, S3's method and path; else the HTTP method. */
   readonly operation: string;
+  /** Path and query, decoded. */
+  readonly path: string;
 }
 
 /** Services whose control planes live in us-east-1 whatever the caller's Region is. */
@@ -30,7 +32,17 @@ export function readRequestScope(request: IncomingMessage): RequestScope {
   const signed = match?.[2] ?? 'anonymous';
   const service = spokenNames[signed] ?? signed;
   const region = match?.[1] === undefined || globalServices.has(service) ? globalRegion : match[1];
-  return { region, service, operation: readOperation(request, url, service) };
+  return { region, service, operation: readOperation(request, url, service), path: decoded(url) };
+}
+
+function decoded(url: URL): string {
+  const text = url.pathname + url.search;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // A client may send what is no valid encoding; the emulator will say so.
+    return text;
+  }
 }
 
 function readOperation(request: IncomingMessage, url: URL, service: string): string {

@@ -3,6 +3,7 @@ import {
   CreateBucketCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
@@ -75,6 +76,20 @@ describe('startRouter', () => {
     await expect(s3.send(new HeadObjectCommand({ Bucket: 'lost', Key: 'k' }))).resolves.toMatchObject({
       ContentLength: 1,
     });
+  });
+
+  it('disturbs only the paths it was told', async () => {
+    const s3 = new S3Client(settings('us-east-1'));
+    await s3.send(new CreateBucketCommand({ Bucket: 'paths' }));
+    const rule = router.faults.add({ service: 's3', path: 'v1/a b/', effect: 'deny' });
+    const put = (key: string) =>
+      s3.send(new PutObjectCommand({ Bucket: 'paths', Key: `v1/${key}/x`, Body: 'x' }));
+    await expect(put('a b')).rejects.toMatchObject({ name: 'AccessDenied' });
+    await expect(put('a bc')).resolves.toBeDefined();
+    const list = (Prefix: string) => s3.send(new ListObjectsV2Command({ Bucket: 'paths', Prefix }));
+    await expect(list('v1/a b/')).rejects.toMatchObject({ name: 'AccessDenied' });
+    await expect(list('v1/')).resolves.toMatchObject({ KeyCount: 1 });
+    expect(router.faults.hits(rule)).toBe(2);
   });
 
   it.each([
