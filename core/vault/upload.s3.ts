@@ -38,6 +38,7 @@ export class S3Upload {
   /** Ends every request of this upload at its first failure. */
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
+  readonly #stopped: Promise<never>;
 
   private constructor(
     resources: UploadResources,
@@ -51,6 +52,9 @@ export class S3Upload {
     this.#meter = new PartMeter(object.crc64);
     this.#signal =
       options.signal === undefined ? this.#stop.signal : AbortSignal.any([this.#stop.signal, options.signal]);
+    this.#stopped = rejectOnAbort(this.#signal);
+    // Raced against below; an upload that ends well leaves it pending.
+    this.#stopped.catch(() => undefined);
   }
 
   static async run(
@@ -77,7 +81,7 @@ export class S3Upload {
   /** A source that hangs must not keep an upload from being stopped. */
   async #next(): Promise<UploadPart> {
     const next = this.#parts.next();
-    const part = await Promise.race([next, rejectOnAbort(this.#signal)]).catch((error: unknown) => {
+    const part = await Promise.race([next, this.#stopped]).catch((error: unknown) => {
       next.then((late) => this.#resources.pool.give(late.buffer)).catch(() => undefined);
       throw error;
     });

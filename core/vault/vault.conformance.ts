@@ -39,6 +39,24 @@ export function describeVault(name: string, start: () => Promise<VaultUnderTest>
       expect(await vault.verify(source, manifest.id, { deep: true, offline: true })).toMatchObject(report);
     });
 
+    it('lets a reader stop midway and begin again', async () => {
+      await backUp(vault, source);
+      const reader = await vault.open(source, 'latest');
+      for (let round = 0; round < 3; round += 1) {
+        const stream = await reader.read('public.large');
+        for await (const chunk of stream) {
+          expect((chunk as Buffer).length).toBeGreaterThan(0);
+          break;
+        }
+        expect(stream.destroyed).toBe(true);
+      }
+      const abort = new AbortController();
+      abort.abort(new Error('told to stop'));
+      const stopped = await reader.read('public.large', { signal: abort.signal });
+      await expect(gather(stopped)).rejects.toMatchObject({ message: expect.stringMatching(/stop|abort/) });
+      expect((await contentOf(reader, 'public.large')).equals(large)).toBe(true);
+    });
+
     it('adds up totals and keeps the order in which items came', async () => {
       const writer = await vault.begin(source);
       const slow = new PassThrough();
