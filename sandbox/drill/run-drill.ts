@@ -8,7 +8,8 @@ import { sayLoss, sayVerdict } from './report/words.ts';
 import { backUp } from './steps/back-up.ts';
 import { strike } from './steps/disaster.ts';
 import { prepare } from './steps/prepare.ts';
-import { recover, testRestore, validate } from './steps/recover.ts';
+import { recover, testRestore } from './steps/recover.ts';
+import { validate } from './steps/validate.ts';
 import type { Terminal } from './terminal.ts';
 
 /** The disaster from beginning to end. Whatever fails, the report is written and nothing keeps running. */

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { startPostgres } from '../../postgres/postgres-server.ts';
 import { type Drill, made } from '../drill-context.ts';
 import { sayCount, sayDuration } from '../report/words.ts';
-import { compareWithAcknowledged } from '../workload/compare.ts';
+import { loseCatalogue } from './lose-catalogue.ts';
 import { connectionSecret, storeSecret } from './prepare.ts';
 import { openCatalog, runMachine } from './run-machine.ts';
 
@@ -16,12 +16,16 @@ export async function recover(drill: Drill): Promise<void> {
   const plan = made(state.plan, 'plan');
   const region = plan.regions.standby;
   const source = made(plan.sources[0], 'source').id;
-  await drill.step(`rebuild the catalogue from the vault`, 'standby', async () => {
-    const answer = await holdfast(drill, ['catalog', 'rebuild', '--region', region]);
+  await drill.step('rebuild the catalogue from the vault', 'standby', async () => {
+    const lost = await loseCatalogue(drill);
+    await holdfast(drill, ['catalog', 'rebuild', '--region', region]);
     const points = await openCatalog(drill, region).listRecoveryPoints({ source, limit: 20 });
     const usable = points.filter((point) => point.state !== 'arriving');
     state.chosen = made(usable[0], 'recovery point that can be restored').id;
-    return `${usable.length} recovery points that can be restored, ${answer.entries.length} records written; newest: ${state.chosen}`;
+    // The emptied catalogue cannot know it; the backup's step saw it.
+    if (!state.recoveryPoints.some((point) => point.id === state.chosen))
+      throw new Error(`recovery point ${state.chosen} was never reported protected`);
+    return `${lost} records thrown away, ${points.length} recovery points found again in the vault alone; the latest protected one is ${state.chosen}`;
   });
   await drill.step('make a new PostgreSQL 18', 'standby', async () => {
     state.restored = await startPostgres();
@@ -35,31 +39,6 @@ export async function recover(drill: Drill): Promise<void> {
       .map((phase) => `${phase.name} ${sayDuration(phase.seconds)}`)
       .join(', ');
     return `${sayCount(result.rows)} rows in ${result.items} items; ${phases}`;
-  });
-}
-
-/** Is it all there, and is it right? Only then does the clock of the recovery stop. */
-export async function validate(drill: Drill, canaryKey: Buffer): Promise<void> {
-  const { state } = drill;
-  const { writer, restored } = state;
-  if (writer === undefined || restored === undefined) {
-    state.validatedAt = new Date();
-    return;
-  }
-  await drill.step('check the data, compare with what was acknowledged', 'standby', async () => {
-    const found = await compareWithAcknowledged(restored, 'postgres', {
-      acknowledged: writer.acknowledged,
-      canaryKey,
-    });
-    state.checks.push(...found.checks);
-    state.lost = { acknowledged: found.acknowledged, missing: found.missing.length };
-    state.missingRanges = ranges(found.missing);
-    if (found.newestCanary?.signatureValid === true) state.newestCanaryAt = found.newestCanary.writtenAt;
-    const broken = found.checks.filter((check) => !check.ok);
-    if (broken.length > 0)
-      throw new Error(broken.map((check) => `${check.name}: ${check.detail}`).join('; '));
-    state.validatedAt = new Date();
-    return `${found.checks.length} checks hold; ${sayCount(found.present)} of ${sayCount(found.acknowledged)} acknowledged orders are there`;
   });
 }
 
@@ -98,15 +77,4 @@ async function holdfast(drill: Drill, args: readonly string[]): Promise<{ entrie
     { env: { PATH: process.env['PATH'], ...sandbox.environment(standby) }, maxBuffer: 16 << 20 },
   );
   return JSON.parse(stdout) as { entries: unknown[] };
-}
-
-/** Numbers in ascending order as first and last of each unbroken run. */
-function ranges(numbers: readonly number[]): [number, number][] {
-  const found: [number, number][] = [];
-  for (const number of [...numbers].sort((a, b) => a - b)) {
-    const last = found.at(-1);
-    if (last !== undefined && last[1] === number - 1) last[1] = number;
-    else found.push([number, number]);
-  }
-  return found;
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 import pg from 'pg';
+import { HoldfastError } from '../../../core/errors.ts';
 import { type PostgresServer, postgresBinDirectory } from '../../postgres/postgres-server.ts';
 import { signCanary } from './canary.ts';
 import { toolEnvironment } from './load-shop.ts';
@@ -17,7 +18,10 @@ export interface Acknowledged {
 export interface LiveWriter {
   readonly acknowledged: readonly Acknowledged[];
   readonly newestCanary: () => { readonly seq: number; readonly writtenAt: Date } | undefined;
-  /** Ends by itself when the database is killed; then this only waits. */
+  /**
+   * Ends by itself when the database is killed; then this only waits.
+   * @throws SANDBOX when a writer had stopped before: then less was written than the drill believes
+   */
   stop(): Promise<void>;
 }
 
@@ -40,6 +44,7 @@ class Writer implements LiveWriter {
   readonly #loops: Promise<void>[] = [];
   #pgbench: ChildProcess | undefined;
   #stopping = false;
+  #fault: Error | undefined;
   #canary: { seq: number; writtenAt: Date } | undefined;
 
   constructor(server: PostgresServer, database: string, key: Buffer) {
@@ -51,8 +56,8 @@ class Writer implements LiveWriter {
   readonly newestCanary = () => this.#canary;
 
   async start(): Promise<void> {
-    this.#loops.push(this.#repeat(20, (client, turn) => this.#order(client, turn)));
-    this.#loops.push(this.#repeat(1_000, (client, turn) => this.#writeCanary(client, turn)));
+    this.#begin(20, (client, turn) => this.#order(client, turn));
+    this.#begin(1_000, (client, turn) => this.#writeCanary(client, turn));
     this.#pgbench = spawn(
       path.join(postgresBinDirectory(this.#server.major), 'pgbench'),
       ['-n', '-c', '1', '-R', '25', '-T', '86400'],
@@ -61,15 +66,34 @@ class Writer implements LiveWriter {
         stdio: 'ignore',
       },
     );
+    this.#pgbench.once('error', (error) => this.#fail(error));
+    this.#pgbench.once('exit', (code) => {
+      // With the server gone pgbench ends too, a moment before or after the others notice.
+      if (!this.#stopping && code === 0) this.#fail(new Error('pgbench ended by itself'));
+    });
     // The first canary must be there before anything is promised.
     while (this.#canary === undefined && !this.#stopping)
       await new Promise((resolve) => setTimeout(resolve, 20));
+    if (this.#fault !== undefined) await this.stop();
   }
 
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#pgbench?.kill('SIGTERM');
     await Promise.all(this.#loops);
+    if (this.#fault === undefined) return;
+    throw new HoldfastError('SANDBOX', `a writer stopped before the disaster: ${this.#fault.message}`, {
+      cause: this.#fault,
+    });
+  }
+
+  #begin(everyMilliseconds: number, turn: (client: pg.Client, number: number) => Promise<void>): void {
+    this.#loops.push(this.#repeat(everyMilliseconds, turn).catch((error: Error) => this.#fail(error)));
+  }
+
+  #fail(error: Error): void {
+    this.#fault ??= error;
+    this.#stopping = true;
   }
 
   /** One connection, one turn after another, until it is told to stop or the server is gone. */

@@ -21,6 +21,36 @@ describe('Prose', () => {
   });
 });
 
+describe('live writer', () => {
+  it('ends quietly when the server is killed, and remembers what was acknowledged', async () => {
+    const doomed = await startPostgres();
+    await loadShop(doomed, { database: 'shop', scale: 0.005 });
+    const writer = await startLiveWriter(doomed, 'shop', key);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await doomed.kill();
+    await expect(writer.stop()).resolves.toBeUndefined();
+    expect(writer.acknowledged.length).toBeGreaterThan(3);
+    const numbers = writer.acknowledged.map((order) => order.number);
+    expect(numbers).toEqual(numbers.map((_, i) => firstLiveNumber + i));
+    await doomed.destroy();
+  });
+
+  it('tells when a writer stopped although the server was there', async () => {
+    const writer = await startLiveWriter(server, 'shop', key);
+    await sql(server, 'shop', 'alter table holdfast.canary rename to gone');
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await sql(server, 'shop', 'alter table holdfast.gone rename to canary');
+    await expect(writer.stop()).rejects.toMatchObject({ code: 'SANDBOX' });
+    await sql(server, 'shop', 'truncate holdfast.canary');
+    await sql(
+      server,
+      'shop',
+      `delete from shop.order_items where order_id in (select id from shop.orders where number >= ${firstLiveNumber})`,
+    );
+    await sql(server, 'shop', `delete from shop.orders where number >= ${firstLiveNumber}`);
+  });
+});
+
 describe('workload', () => {
   it('loads consistent rows, keeps writing, and finds exactly what is missing afterwards', async () => {
     const writer = await startLiveWriter(server, 'shop', key);

@@ -1,0 +1,89 @@
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import type { CheckResult } from '../../../core/engines/engine.ts';
+import { createPostgresEngine } from '../../../core/engines/postgres/postgres-engine.ts';
+import { HoldfastError } from '../../../core/errors.ts';
+import { deploymentNames } from '../../../core/plan/names.ts';
+import { manifestKey } from '../../../core/vault/layout.ts';
+import { type Manifest, manifestSchema } from '../../../core/vault/manifest.ts';
+import { type Drill, made } from '../drill-context.ts';
+import { sayCount } from '../report/words.ts';
+import { compareWithAcknowledged } from '../workload/compare.ts';
+import { clientSettings } from './run-machine.ts';
+
+/** Is it all there, and is it right? Only then does the clock of the recovery stop. */
+export async function validate(drill: Drill, canaryKey: Buffer): Promise<void> {
+  const { state } = drill;
+  const name =
+    state.writer === undefined
+      ? 'check the restored data'
+      : 'check the data, compare with what was acknowledged';
+  await drill.step(name, 'standby', async () => {
+    const checks = await checkContent(drill);
+    const comparison = await compare(drill, canaryKey);
+    state.checks.push(...checks, ...(comparison?.checks ?? []));
+    const broken = state.checks.filter((check) => !check.ok);
+    if (broken.length > 0) {
+      throw new HoldfastError(
+        'CHECK_FAILED',
+        broken.map((check) => `${check.name}: ${check.detail}`).join('; '),
+      );
+    }
+    state.validatedAt = new Date();
+    const held = `${state.checks.length} checks hold`;
+    return comparison === undefined
+      ? held
+      : `${held}; ${sayCount(comparison.present)} of ${sayCount(comparison.acknowledged)} acknowledged orders are there`;
+  });
+}
+
+/** The engine's own checks against what the manifest says, and the plan's assertions. */
+async function checkContent(drill: Drill): Promise<CheckResult[]> {
+  const source = made(made(drill.state.plan, 'plan').sources[0], 'source');
+  return createPostgresEngine().check({
+    connection: made(drill.state.restored, 'restored server').connection,
+    manifest: await readManifest(drill),
+    assertions: source.checks,
+    signal: drill.options.signal,
+  });
+}
+
+/** As the restore read it: it has verified the signature before it touched anything. */
+async function readManifest(drill: Drill): Promise<Manifest> {
+  const plan = made(drill.state.plan, 'plan');
+  const region = plan.regions.standby;
+  const client = new S3Client(clientSettings(drill, region));
+  const { Body } = await client.send(
+    new GetObjectCommand({
+      Bucket: deploymentNames(plan).vaultBucket(region),
+      Key: manifestKey(made(plan.sources[0], 'source').id, made(drill.state.chosen, 'chosen recovery point')),
+    }),
+  );
+  const text = await Body?.transformToString();
+  client.destroy();
+  return manifestSchema.parse(JSON.parse(text ?? ''));
+}
+
+/** What the writers were told was safe, against what came back; nothing of the kind in somebody else's database. */
+async function compare({ state }: Drill, canaryKey: Buffer) {
+  const { writer } = state;
+  if (writer === undefined) return undefined;
+  const found = await compareWithAcknowledged(made(state.restored, 'restored server'), 'postgres', {
+    acknowledged: writer.acknowledged,
+    canaryKey,
+  });
+  state.lost = { acknowledged: found.acknowledged, missing: found.missing.length };
+  state.missingRanges = ranges(found.missing);
+  if (found.newestCanary?.signatureValid === true) state.newestCanaryAt = found.newestCanary.writtenAt;
+  return found;
+}
+
+/** Numbers in ascending order as first and last of each unbroken run. */
+function ranges(numbers: readonly number[]): [number, number][] {
+  const found: [number, number][] = [];
+  for (const number of [...numbers].sort((a, b) => a - b)) {
+    const last = found.at(-1);
+    if (last !== undefined && last[1] === number - 1) last[1] = number;
+    else found.push([number, number]);
+  }
+  return found;
+}
