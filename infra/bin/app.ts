@@ -19,7 +19,7 @@ buildStacks(app, {
   functionCode: buildLambdas(plan),
   image:
     contextText(app, 'image') ??
-    `${plan.account}.dkr.ecr.{region}.amazonaws.com/${names.prefix}@sha256:${'0'.repeat(64)}`,
+    `${plan.account}.dkr.ecr.{region}.amazonaws.com/holdfast@sha256:${'0'.repeat(64)}`,
   bootstrapQualifier:
     contextText(app, '@aws-cdk/core:bootstrapQualifier') ?? DefaultStackSynthesizer.DEFAULT_QUALIFIER,
   signingPublicKey: readIfThere(path.join(path.dirname(planFile), `${plan.name}.signing.pub.pem`)),

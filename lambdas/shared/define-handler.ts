@@ -29,7 +29,6 @@ export function defineHandler<Request extends z.ZodType, Reply extends z.ZodType
   const metrics = new Metrics({
     namespace: metricNamespace,
     serviceName: `holdfast-${definition.name}`,
-    defaultDimensions: { [metricDimensions.plan]: definition.plan },
   });
   return async (event, context) => {
     logger.appendKeys({ plan: definition.plan, requestId: context?.awsRequestId });
@@ -73,7 +72,8 @@ function namedError(error: unknown): Error {
 function publish(metrics: Metrics, plan: string, values: readonly MetricValue[]): void {
   for (const { name, unit, value, source } of values) {
     const single = metrics.singleMetric();
-    // Exactly these dimensions: an alarm finds a metric only by the same set.
+    // Exactly these dimensions: an alarm finds a metric only by the same set, and the library adds `service` by itself.
+    single.clearDefaultDimensions();
     single.addDimension(metricDimensions.plan, plan);
     if (source !== undefined) single.addDimension(metricDimensions.source, source);
     single.addMetric(name, units[unit], value);

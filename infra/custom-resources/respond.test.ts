@@ -1,0 +1,67 @@
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { respond } from './respond.ts';
+
+/** Takes answers as CloudFormation does. */
+const answers: { readonly type: string | undefined; readonly body: any }[] = [];
+let status = 200;
+const server = http.createServer((request, response) => {
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk: Buffer) => chunks.push(chunk));
+  request.on('end', () => {
+    answers.push({
+      type: request.headers['content-type'],
+      body: JSON.parse(Buffer.concat(chunks).toString()),
+    });
+    response.writeHead(status).end();
+  });
+});
+beforeAll(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve)));
+afterAll(() => new Promise((resolve) => server.close(resolve)));
+
+const event = () => ({
+  RequestType: 'Update',
+  ResponseURL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/answer`,
+  StackId: 'stack',
+  RequestId: 'request',
+  LogicalResourceId: 'Key',
+  PhysicalResourceId: 'before',
+  ResourceProperties: { Alias: 'alias/x' },
+});
+
+describe('respond', () => {
+  it('hands over what the work found', async () => {
+    await respond(event(), async () => ({ physicalId: 'here', data: { Arn: 'arn' } }));
+    expect(answers.at(-1)).toEqual({
+      type: '',
+      body: {
+        Status: 'SUCCESS',
+        PhysicalResourceId: 'here',
+        Data: { Arn: 'arn' },
+        StackId: 'stack',
+        RequestId: 'request',
+        LogicalResourceId: 'Key',
+      },
+    });
+  });
+
+  it('answers a failure too, under the same physical id, so that nothing is replaced', async () => {
+    await respond(event(), async () => {
+      throw new Error('no key alias/x in us-west-2');
+    });
+    expect(answers.at(-1)?.body).toMatchObject({
+      Status: 'FAILED',
+      PhysicalResourceId: 'before',
+      Reason: 'Error: no key alias/x in us-west-2',
+    });
+  });
+
+  it('fails when CloudFormation refuses the answer, so that Lambda tries again', async () => {
+    status = 403;
+    await expect(respond(event(), async () => ({ physicalId: 'here' }))).rejects.toThrow(
+      'refused the answer with 403',
+    );
+    status = 200;
+  });
+});
