@@ -88,9 +88,10 @@ function assemble({ aws, router, directory, containers }: Parts): Sandbox {
     killRegion: async (region) => {
       router.killRegion(region);
       announce();
-      killContainers(containers, (facts) => facts.region === region);
-      // Straight to the emulator: the router no longer lets anyone into that Region.
+      // Straight to the emulator: the router no longer lets anyone into that Region. Executions first, or one would still
+      // see its task fail and act on that.
       await stopExecutions(aws.endpoint, region);
+      killContainers(containers, (facts) => facts.region === region);
     },
     reviveRegion: async (region) => {
       router.reviveRegion(region);

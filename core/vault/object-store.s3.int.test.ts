@@ -32,7 +32,7 @@ afterAll(async () => {
   await aws.stop();
 });
 
-async function newStore(retrySeconds = 10): Promise<S3ObjectStore> {
+async function newStore(retrySeconds = 60): Promise<S3ObjectStore> {
   buckets += 1;
   bucket = `vault-${buckets}`;
   await makeBucket(client, bucket);

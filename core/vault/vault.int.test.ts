@@ -72,7 +72,7 @@ async function makeKeys(): Promise<KmsKeyOptions & { signingKeyArn: string; sign
 }
 
 const open = (options: KmsKeyOptions, more: { segmentBytes?: number; retrySeconds?: number } = {}) =>
-  openVault({ url: `s3://${bucket}/${prefix}`, keys: options, retrySeconds: 5, ...more });
+  openVault({ url: `s3://${bucket}/${prefix}`, keys: options, retrySeconds: 60, ...more });
 
 async function versionsOf(key: string): Promise<{ Key?: string; VersionId?: string }[]> {
   const listed = await s3.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: prefix + key }));
