@@ -27,8 +27,9 @@ export function findCompressor(searchPath: string): Compressor {
 function zstdProgram(program: string): Compressor {
   return {
     name: 'zstd',
-    // -vv makes it report the exact number of bytes that went in.
-    compressCommand: `${shellQuote(program)} -${level} -vv --no-progress -c`,
+    // -vv makes it report the exact number of bytes that went in. One thread: server, psql and compressor of each stream
+    // run side by side already, and handing blocks to a thread of its own costs more than it gains.
+    compressCommand: `${shellQuote(program)} -${level} --single-thread -vv --no-progress -c`,
     decompress: [program, '-dcq'],
   };
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
@@ -27,7 +27,9 @@ export interface LibpqOptions {
 }
 
 export async function openLibpq(connection: PostgresConnection, options: LibpqOptions): Promise<LibpqAccess> {
-  const directory = await mkdtemp(path.join(options.temporaryDirectory ?? os.tmpdir(), 'holdfast-pg-'));
+  const parent = options.temporaryDirectory ?? os.tmpdir();
+  await removeStale(parent);
+  const directory = await mkdtemp(path.join(parent, `${directoryPrefix}${process.pid}-`));
   try {
     const passwordFile = path.join(directory, 'pgpass');
     await writeFile(passwordFile, passwordLine(connection.password), { mode: 0o600 });
@@ -58,6 +60,27 @@ export async function openLibpq(connection: PostgresConnection, options: LibpqOp
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     throw error;
+  }
+}
+
+const directoryPrefix = 'holdfast-pg-';
+
+/** A process that was killed outright could not delete its password file: the next one does. */
+async function removeStale(parent: string): Promise<void> {
+  for (const entry of await readdir(parent)) {
+    const pid = new RegExp(`^${directoryPrefix}(\\d+)-`).exec(entry)?.[1];
+    if (pid === undefined || isRunning(Number(pid))) continue;
+    // Another user's is not ours to delete, and another of our processes may be faster.
+    await rm(path.join(parent, entry), { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 

@@ -101,6 +101,8 @@ async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promis
       { access, tools, settings, snapshot, ...work, signal: innerSignal },
       inner,
     );
+    // Everybody is in: the password file has done its duty.
+    await access.dispose();
     await settings.onStep('ready');
     return {
       server,

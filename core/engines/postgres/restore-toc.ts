@@ -73,26 +73,46 @@ export function entriesOfTables(
     (entry) => entry.catalogOid === pgClass && oids.has(entry.oid) && isKind(entry, 'TABLE'),
   );
   for (const entry of tables) chosen.set(entry.id, entry);
+  const byId = new Map(entries.map((entry) => [entry.id, entry]));
   for (let before = -1; before !== chosen.size;) {
     before = chosen.size;
     for (const entry of entries) {
-      if (!chosen.has(entry.id) && belongs(entry, chosen, tablePrefixes)) chosen.set(entry.id, entry);
+      if (!chosen.has(entry.id) && belongs(entry, chosen, { byId, tablePrefixes }))
+        chosen.set(entry.id, entry);
     }
   }
   return new Set(chosen.values());
 }
 
+interface Surroundings {
+  readonly byId: ReadonlyMap<number, TocEntry>;
+  readonly tablePrefixes: readonly string[];
+}
+
 function belongs(
   entry: TocEntry,
   chosen: ReadonlyMap<number, TocEntry>,
-  tablePrefixes: readonly string[],
+  { byId, tablePrefixes }: Surroundings,
 ): boolean {
   if (!entry.dependsOn.some((id) => chosen.has(id))) return false;
   if (joining.some((kind) => isKind(entry, kind))) return entry.dependsOn.every((id) => chosen.has(id));
   if (attached.some((kind) => isKind(entry, kind))) return true;
-  return namedByTable.some((kind) =>
-    tablePrefixes.some((prefix) => entry.label.startsWith(`${kind} ${prefix} `)),
+  const kind = namedByTable.find((candidate) =>
+    tablePrefixes.some((prefix) => entry.label.startsWith(`${candidate} ${prefix} `)),
   );
+  if (kind === undefined) return false;
+  // A table `orders x` has entries that look like those of `orders`: the longer name that fits is the owner.
+  const ours = Math.max(
+    ...tablePrefixes
+      .filter((prefix) => entry.label.startsWith(`${kind} ${prefix} `))
+      .map((prefix) => prefix.length),
+  );
+  return !entry.dependsOn.some((id) => {
+    const other = byId.get(id);
+    if (other === undefined || chosen.has(id) || !isKind(other, 'TABLE')) return false;
+    const name = other.label.slice('TABLE '.length, other.label.lastIndexOf(' '));
+    return name.length > ours && entry.label.startsWith(`${kind} ${name} `);
+  });
 }
 
 /** What the given entries need, directly or not, without themselves; `stopAt` ends the search. */

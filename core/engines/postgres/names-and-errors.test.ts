@@ -1,0 +1,147 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { PostgresConnection } from './connection.ts';
+import { openLibpq } from './libpq.ts';
+import { errorFromLines, redact, translatePgError } from './pg-errors.ts';
+import { displayName, quoteConninfo, quoteLiteral, quoteName } from './quote.ts';
+import { entriesOfTables, parseTableOfContents, requiredBy } from './restore-toc.ts';
+
+describe('names', () => {
+  it('never look alike when they differ', () => {
+    expect(displayName({ schema: 'public', name: 'orders' })).toBe('public.orders');
+    expect(displayName({ schema: 'a.b', name: 'c' })).not.toBe(displayName({ schema: 'a', name: 'b.c' }));
+    expect(displayName({ schema: 'public', name: 't#1' })).toBe('public."t#1"');
+    expect(quoteName({ schema: 'a"b', name: 'C' })).toBe('"a""b"."C"');
+  });
+
+  it('and texts are quoted for SQL and for connection strings', () => {
+    expect(quoteLiteral("it's")).toBe("'it''s'");
+    expect(quoteLiteral("a\\'b")).toBe("E'a\\\\''b'");
+    expect(quoteConninfo("a'b\\c d")).toBe("'a\\'b\\\\c d'");
+  });
+});
+
+describe('errors of the server and its programs', () => {
+  it('get their codes', () => {
+    const code = (message: string, sqlState?: string) =>
+      (translatePgError(Object.assign(new Error(message), { code: sqlState }), 'doing') as { code?: string })
+        .code;
+    expect(code('password authentication failed', '28P01')).toBe('SOURCE_CREDENTIALS');
+    expect(code('connect ECONNREFUSED 127.0.0.1:1', 'ECONNREFUSED')).toBe('SOURCE_UNREACHABLE');
+    expect(code('Connection terminated unexpectedly')).toBe('SOURCE_UNREACHABLE');
+    expect(code('The server does not support SSL connections')).toBe('SOURCE_TLS');
+    expect(code('self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT')).toBe('SOURCE_TLS');
+    expect(code('could not extend file: No space left on device', '53100')).toBe('DISK_FULL');
+    expect(code('division by zero', '22012')).toBe('TOOL_FAILED');
+    expect(code('subtitles are missing')).toBeUndefined();
+  });
+
+  it('are found in what psql and pg_dump say', () => {
+    expect(
+      errorFromLines(
+        ['x', 'ERROR:  53100: could not extend file "base/1": No space left on device'],
+        'restore',
+      )?.code,
+    ).toBe('DISK_FULL');
+    expect(
+      errorFromLines(
+        ['pg_dump: error: query failed: ERROR:  canceling statement due to lock timeout'],
+        'dump',
+      )?.code,
+    ).toBe('SOURCE_CHANGED');
+    expect(
+      errorFromLines(
+        ['ERROR:  42501: query would be affected by row-level security policy for table "t"'],
+        'copy',
+      )?.code,
+    ).toBe('SOURCE_PRIVILEGES');
+    expect(errorFromLines(['ERROR:  23505: duplicate key'], 'copy')).toBeUndefined();
+  });
+
+  it('lose the passwords that commands carry', () => {
+    expect(
+      redact("Command was: CREATE USER MAPPING FOR a SERVER s OPTIONS (password 'geheim');"),
+    ).not.toContain('geheim');
+    expect(redact("CONNECTION 'host=x password=geheim dbname=y'")).not.toContain('geheim');
+    expect(redact("ALTER ROLE x PASSWORD 'ge''heim' VALID")).toBe('ALTER ROLE x PASSWORD *** VALID');
+  });
+});
+
+describe('openLibpq', () => {
+  let parent: string;
+  beforeEach(() => {
+    parent = mkdtempSync(path.join(os.tmpdir(), 'holdfast-test-'));
+  });
+  afterEach(() => rmSync(parent, { recursive: true, force: true }));
+  const connection: PostgresConnection = {
+    host: 'h',
+    port: 5432,
+    dbname: "o'db",
+    username: 'u',
+    password: 'a:b\\c',
+    tls: 'disable',
+  };
+
+  it('keeps the password in a file for the owner only, until it is disposed of', async () => {
+    const access = await openLibpq(connection, { searchPath: '/usr/bin', temporaryDirectory: parent });
+    const file = access.env['PGPASSFILE'] ?? '';
+    expect(readFileSync(file, 'utf8')).toBe('*:*:*:*:a\\:b\\\\c\n');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(statSync(path.dirname(file)).mode & 0o777).toBe(0o700);
+    expect(JSON.stringify([access.env, access.conninfo])).not.toContain('a:b');
+    await access.dispose();
+    expect(existsSync(access.directory)).toBe(false);
+  });
+
+  it('deletes what a killed process left, and nothing of a running one', async () => {
+    const dead = path.join(parent, 'holdfast-pg-2147483646-abc');
+    const alive = path.join(parent, `holdfast-pg-${process.ppid}-abc`);
+    for (const directory of [dead, alive]) mkdirSync(directory);
+    const access = await openLibpq(connection, { searchPath: '/usr/bin', temporaryDirectory: parent });
+    expect([existsSync(dead), existsSync(alive)]).toEqual([false, true]);
+    await access.dispose();
+  });
+
+  it('refuses a password that a password file cannot carry', async () => {
+    for (const password of ['a\nb', 'a\r', 'a\0']) {
+      await expect(
+        openLibpq({ ...connection, password }, { searchPath: '/usr/bin', temporaryDirectory: parent }),
+      ).rejects.toMatchObject({ code: 'SOURCE_CREDENTIALS' });
+    }
+    await expect(
+      openLibpq(
+        { ...connection, tls: 'verify-full', caFile: '/nonexistent.pem' },
+        { searchPath: '/usr/bin', temporaryDirectory: parent },
+      ),
+    ).rejects.toMatchObject({ code: 'SOURCE_TLS' });
+  });
+});
+
+describe("an archive's table of contents", () => {
+  const entries = parseTableOfContents(`;
+; Archive created at 2026
+5; 2615 16385 SCHEMA - shop postgres
+215; 1247 16390 TYPE shop state postgres
+;\tdepends on: 5
+220; 1259 16400 TABLE shop orders postgres
+;\tdepends on: 5 215
+221; 1259 16410 TABLE shop orders x postgres
+;\tdepends on: 5 220
+222; 1259 16420 SEQUENCE shop orders_id_seq postgres
+;\tdepends on: 220
+230; 2606 16430 CONSTRAINT shop orders orders_pkey postgres
+;\tdepends on: 220
+231; 2606 16431 FK CONSTRAINT shop orders x to_orders postgres
+;\tdepends on: 221 220 230
+232; 0 0 COMMENT shop CONSTRAINT orders_pkey ON orders postgres
+;\tdepends on: 230
+`);
+
+  it('gives a table its own entries, and what they need', () => {
+    const own = entriesOfTables(entries, new Set([16400]), ['shop orders']);
+    expect([...own].map((entry) => entry.id)).toEqual([220, 222, 230, 232]);
+    expect([...requiredBy(own, entries, () => false)].map((entry) => entry.id).toSorted()).toEqual([215, 5]);
+  });
+});
