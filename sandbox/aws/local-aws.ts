@@ -29,7 +29,9 @@ export async function startAws(options: LocalAwsOptions = {}): Promise<LocalAws>
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-aws-'));
   const log = fs.openSync(path.join(directory, 'emulator.log'), 'a');
   // A clean environment: the emulator hands its own to every function it runs.
-  const child = spawn(path.join(venv, 'python'), [path.join(import.meta.dirname, 'launcher/main.py')], {
+  const launcher = path.join(import.meta.dirname, 'launcher/main.py');
+  // The mark shows in a process list whose emulator it is, also to those who look for leftovers of a crash.
+  const child = spawn(path.join(venv, 'python'), ['-X', `holdfast=${directory}`, launcher], {
     cwd: directory,
     stdio: ['ignore', log, log],
     env: {
