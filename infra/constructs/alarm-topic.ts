@@ -16,12 +16,6 @@ export class AlarmTopic extends Construct {
   constructor(scope: Construct, id: string, props: AlarmTopicProps) {
     super(scope, id);
     const { plan, names } = props.deployment;
-    const publishers = ['cloudwatch.amazonaws.com', 'events.amazonaws.com'].map(
-      (name) =>
-        new iam.ServicePrincipal(name, {
-          conditions: { StringEquals: { 'aws:SourceAccount': plan.account } },
-        }),
-    );
     // A key of its own: the one that SNS manages does not let CloudWatch in, and then alarms change state in silence.
     const key = new kms.Key(this, 'Key', {
       description: `Holdfast ${plan.name}: encrypts alarms on their way`,
@@ -34,9 +28,13 @@ export class AlarmTopic extends Construct {
       masterKey: key,
       enforceSSL: true,
     });
-    for (const publisher of publishers) {
-      key.grant(publisher, 'kms:Decrypt', 'kms:GenerateDataKey*');
-      this.topic.grantPublish(publisher);
-    }
+    // EventBridge is let in where a rule takes the topic as its target, and without this condition: SNS does not support
+    // it there in the policy of a key, and messages would get lost without an error.
+    // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    const alarms = new iam.ServicePrincipal('cloudwatch.amazonaws.com', {
+      conditions: { StringEquals: { 'aws:SourceAccount': plan.account } },
+    });
+    key.grant(alarms, 'kms:Decrypt', 'kms:GenerateDataKey*');
+    this.topic.grantPublish(alarms);
   }
 }
