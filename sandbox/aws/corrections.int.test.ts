@@ -212,6 +212,25 @@ describe('kms_replica_key_in_cloudformation', () => {
   });
 });
 
+describe('kms_aws_managed_keys', () => {
+  it('makes the key behind an AWS alias when it is described, one for each Region', async () => {
+    const describeIn = async (region: string) =>
+      (await new KMSClient(client(region)).send(new DescribeKeyCommand({ KeyId: 'alias/aws/s3' })))
+        .KeyMetadata;
+    const east = await describeIn('us-east-1');
+    expect(east).toMatchObject({ KeyManager: 'AWS', Enabled: true });
+    expect((await describeIn('us-east-1'))?.Arn).toBe(east?.Arn);
+    expect((await describeIn('us-west-2'))?.Arn).not.toBe(east?.Arn);
+  });
+
+  it('makes no other alias', async () => {
+    const kms = new KMSClient(client('us-east-1'));
+    await expect(kms.send(new DescribeKeyCommand({ KeyId: 'alias/mine' }))).rejects.toMatchObject({
+      name: 'NotFoundException',
+    });
+  });
+});
+
 describe('dynamodb_global_table_in_cloudformation', () => {
   it('makes the replica in the other Region', async () => {
     const key = { AttributeName: 'pk', KeyType: 'HASH' };
