@@ -45,6 +45,9 @@ export async function startAws(options: LocalAwsOptions = {}): Promise<LocalAws>
       MINISTACK_HOST: '127.0.0.1',
       MINISTACK_ACCOUNT_ID: '111122223333',
       LOG_LEVEL: 'WARNING',
+      // Listeners of services that nobody here uses; they would listen on every interface.
+      IOT_MTLS_ENABLED: '0',
+      SFTP_ENABLED: '0',
       // One Region a word: replication stands still for these (see the correction s3_replication).
       HOLDFAST_DEAD_REGIONS: path.join(directory, 'dead-regions'),
       ...options.settings,
