@@ -22,7 +22,7 @@ export async function deploySandbox(sandbox: Sandbox, options: DeployOptions): P
   const signal = options.signal === undefined ? {} : { signal: options.signal };
   options.onStep?.('bootstrapping both Regions');
   const [assembly] = await Promise.all([
-    synthesize(options.planFile, signal),
+    synthesize(plan.name, options.planFile, signal),
     ...[primary, standby].map((region) =>
       runCdk(['bootstrap', `aws://${plan.account}/${region}`, '--app', ''], {
         environment: sandbox.environment(region),
@@ -40,16 +40,20 @@ export async function deploySandbox(sandbox: Sandbox, options: DeployOptions): P
   return plan;
 }
 
-/** The assembly depends on sources and plan alone, so it is kept until one of them changes. */
-async function synthesize(planFile: string, signal: { signal?: AbortSignal }): Promise<string> {
-  const folder = path.join(projectRoot, '.cache/assembly', hashOfInputs(planFile));
+/**
+ * The assembly depends on sources and plan alone, so it is kept until one of them changes; one for each plan's name, so that
+ * the drill and the tests do not throw away each other's.
+ */
+async function synthesize(name: string, planFile: string, signal: { signal?: AbortSignal }): Promise<string> {
+  const kept = path.join(projectRoot, '.cache/assembly', name);
+  const folder = path.join(kept, hashOfInputs(planFile));
   if (fs.existsSync(path.join(folder, 'manifest.json'))) return folder;
   const partial = path.join(projectRoot, '.cache', `assembly-${process.pid}`);
   await runCdk(['synth', '--quiet', '--output', partial, '--context', `plan=${path.resolve(planFile)}`], {
     environment: {},
     ...signal,
   });
-  fs.rmSync(path.join(projectRoot, '.cache/assembly'), { recursive: true, force: true, maxRetries: 2 });
+  fs.rmSync(kept, { recursive: true, force: true, maxRetries: 2 });
   fs.mkdirSync(path.dirname(folder), { recursive: true });
   fs.renameSync(partial, folder);
   return folder;

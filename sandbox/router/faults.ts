@@ -5,8 +5,8 @@ export interface FaultRule {
   readonly region?: string;
   readonly service?: string;
   readonly operation?: string;
-  /** A part of the request's path and query, decoded: an object's key, a source's folder in the vault. */
-  readonly path?: string;
+  /** Found in the request's path and query, decoded: an object's key, a source's folder in the vault. */
+  readonly path?: string | RegExp;
   /**
    * `reset` cuts the connection before the request is passed on; `lostReply` passes it on and cuts the connection instead of
    * answering (the call took effect and nobody was told); `throttle` and `error` answer 503 and 500; `deny` answers 403;
@@ -64,6 +64,10 @@ function matches(rule: FaultRule, scope: RequestScope): boolean {
     (rule.region === undefined || rule.region === scope.region) &&
     (rule.service === undefined || rule.service === scope.service) &&
     (rule.operation === undefined || rule.operation === scope.operation) &&
-    (rule.path === undefined || scope.path.includes(rule.path))
+    (rule.path === undefined || isIn(scope.path, rule.path))
   );
+}
+
+function isIn(text: string, wanted: string | RegExp): boolean {
+  return typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text);
 }
