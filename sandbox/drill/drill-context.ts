@@ -1,4 +1,5 @@
 import type { CheckResult } from '../../core/engines/engine.ts';
+import type { PostgresConnection } from '../../core/engines/postgres/connection.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import type { PostgresServer } from '../postgres/postgres-server.ts';
 import type { Sandbox } from '../sandbox.ts';
@@ -12,6 +13,8 @@ export interface DrillOptions {
   readonly source?: string;
   readonly outFolder: string;
   readonly signal: AbortSignal;
+  /** Keep sandbox and restored database running until interrupted. */
+  readonly keep: boolean;
 }
 
 /** What the steps hand on to each other. Filled as the drill goes. */
@@ -19,6 +22,10 @@ export interface DrillState {
   sandbox?: Sandbox;
   plan?: Plan;
   planFile?: string;
+  /** The user's own database. */
+  own?: PostgresConnection;
+  /** E.g. `PostgreSQL 18.6`. */
+  sourceServer?: string;
   database?: PostgresServer;
   restored?: PostgresServer;
   writer?: LiveWriter;
@@ -69,8 +76,18 @@ export class Drill {
       : Math.max(0, (moment.getTime() - this.startedAt.getTime()) / 1_000);
   }
 
+  /** Runs a step unless the drill was interrupted. */
   async step(name: string, place: StepPlace, work: (display: StepDisplay) => Promise<string>): Promise<void> {
     this.options.signal.throwIfAborted();
+    await this.lastStep(name, place, work);
+  }
+
+  /** Runs a step whatever happened before: what was begun must be ended, also after an interruption. */
+  async lastStep(
+    name: string,
+    place: StepPlace,
+    work: (display: StepDisplay) => Promise<string>,
+  ): Promise<void> {
     const begin = Date.now();
     const display = this.terminal.begin(name);
     const record = (ok: boolean, detail: string) => {

@@ -1,7 +1,8 @@
-// usage: npm run drill [-- --source postgres://… | --scale N | --out FOLDER | --json]
+// usage: npm run drill [-- --source postgres://… | --scale N | --keep | --out FOLDER | --json]
 // The whole product rehearsing a disaster on this machine. Exit code 0 only if everything held.
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { HoldfastError } from '../../core/errors.ts';
 import { runDrill } from './run-drill.ts';
 import { Terminal } from './terminal.ts';
 
@@ -12,6 +13,7 @@ restores in the other, and measures what was promised.
 
   --source postgres://…  use your own database instead, read-only (it is neither written to nor destroyed)
   --scale N              size of the generated shop; 1 is about 260 MB (default 1)
+  --keep                 keep the sandbox and the restored database running until Ctrl-C
   --out FOLDER           where the report goes (default out/drill)
   --json                 print report.json on stdout
   --help`;
@@ -21,6 +23,7 @@ const { values } = parseArgs({
     source: { type: 'string' },
     scale: { type: 'string', default: '1' },
     out: { type: 'string', default: 'out/drill' },
+    keep: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -42,13 +45,14 @@ if (values.source !== undefined && !/^postgres(ql)?:\/\/[^/]+\/.+/.test(values.s
 
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.on(signal, () => stop.abort(new Error('interrupted')));
+  process.on(signal, () => stop.abort(new HoldfastError('JOB_ABORTED', 'the drill was interrupted')));
 
 const report = await runDrill(
   {
     scale,
     outFolder: path.resolve(values.out),
     signal: stop.signal,
+    keep: values.keep,
     ...(values.source === undefined ? {} : { source: values.source }),
   },
   new Terminal(values.json ? process.stderr : process.stdout),

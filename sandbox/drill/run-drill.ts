@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import os from 'node:os';
 import { HoldfastError } from '../../core/errors.ts';
 import { Drill, type DrillOptions } from './drill-context.ts';
@@ -8,7 +9,7 @@ import { sayLoss, sayVerdict } from './report/words.ts';
 import { backUp } from './steps/back-up.ts';
 import { strike } from './steps/disaster.ts';
 import { prepare } from './steps/prepare.ts';
-import { recover, testRestore } from './steps/recover.ts';
+import { recover, restoreTestStep, testRestore } from './steps/recover.ts';
 import { validate } from './steps/validate.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -21,27 +22,41 @@ export async function runDrill(options: DrillOptions, terminal: Terminal): Promi
   terminal.title('Holdfast drill: back up, lose a Region, recover, prove it');
   try {
     await prepare(drill, canaryKey);
-    await backUp(drill, 'back up, as the schedule would');
-    await backUp(drill, 'back up again');
+    await backUp(drill, 'first backup, as scheduled');
+    await backUp(drill, 'second backup');
     await strike(drill);
     await recover(drill);
     await validate(drill, canaryKey);
     await testRestore(drill);
   } catch (error) {
-    failure = { step: drill.state.failedStep ?? 'between two steps', ...describe(error) };
+    const { signal } = options;
+    // What broke because of an interruption is not the reason.
+    const reason: unknown = signal.aborted ? signal.reason : error;
+    failure = { step: drill.state.failedStep ?? 'between two steps', ...describe(reason) };
+  }
+  if (options.keep && failure === undefined) {
+    const report = publish(drill, undefined);
+    await keepRunning(drill);
+    await shutDown(drill);
+    return report;
   }
   try {
-    await drill.step('shut everything down', 'here', () => shutDown(drill));
+    await drill.lastStep('shut everything down', 'here', () => shutDown(drill));
   } catch (error) {
     failure ??= { step: 'shut everything down', ...describe(error) };
   }
+  return publish(drill, failure);
+}
+
+/** Writes the report and says what a person wants to know of it. */
+function publish(drill: Drill, failure: DrillReport['failure']): DrillReport {
+  const { terminal, options } = drill;
   const report = assemble(drill, failure);
   const files = writeReport(report, options.outFolder);
   terminal.title(`${report.ok ? 'Drill passed' : 'Drill FAILED'}: ${sayVerdict(report)}`);
   if (failure !== undefined) {
-    terminal.line(
-      `${failure.code}: ${failure.message}${failure.hint === undefined ? '' : `\nhint: ${failure.hint}`}`,
-    );
+    const hint = failure.hint === undefined ? '' : `\nhint: ${failure.hint}`;
+    terminal.line(`${failure.code}: ${failure.message}${hint}`);
   }
   for (const line of sayLoss(report)) terminal.line(line);
   terminal.line(`Report: ${files.html}\n        ${files.json}`);
@@ -60,13 +75,35 @@ function describe(error: unknown): { code: string; message: string; hint?: strin
   return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
 }
 
-/** In this order: writers first, then servers, then the AWS that tasks run in. */
-async function shutDown({ state, options }: Drill): Promise<string> {
-  await state.writer?.stop();
-  await state.database?.destroy();
-  await state.restored?.destroy();
-  await state.sandbox?.down();
-  return options.signal.aborted ? 'interrupted; no process left' : 'no process left';
+/** For who wants to look around: until Ctrl-C. */
+async function keepRunning({ state, options, terminal }: Drill): Promise<void> {
+  terminal.line(
+    `Kept running until Ctrl-C:\n  the local AWS      AWS_ENDPOINT_URL=${state.sandbox?.endpoint ?? ''}\n  restored database  ${state.restored?.url() ?? ''}`,
+  );
+  // A signal that waits keeps no process alive; this does.
+  const alive = setInterval(() => undefined, 60_000);
+  if (!options.signal.aborted) await once(options.signal, 'abort');
+  clearInterval(alive);
+}
+
+/** In this order: writers first, then servers, then the AWS that tasks run in. Each is tried, whatever the one before said. */
+async function shutDown({ state }: Drill): Promise<string> {
+  const ends = [
+    () => state.writer?.stop(),
+    () => state.database?.destroy(),
+    () => state.restored?.destroy(),
+    () => state.sandbox?.down(),
+  ];
+  const faults: unknown[] = [];
+  for (const end of ends) {
+    try {
+      await end();
+    } catch (error) {
+      faults.push(error);
+    }
+  }
+  if (faults.length > 0) throw faults[0];
+  return 'no process left';
 }
 
 function assemble(drill: Drill, failure: DrillReport['failure']): DrillReport {
@@ -86,15 +123,16 @@ function assemble(drill: Drill, failure: DrillReport['failure']): DrillReport {
       primary: state.plan?.regions.primary ?? 'us-east-1',
       standby: state.plan?.regions.standby ?? 'us-west-2',
     },
-    steps: drill.steps,
+    // Those that ran side by side ended in any order.
+    steps: drill.steps.toSorted((a, b) => a.beganAt - b.beganAt),
     objectives: { rpoSeconds: objectives.rpoSeconds, rtoSeconds: objectives.rtoSeconds },
     measured,
     lost: state.lost,
     checks: state.checks,
     source: {
-      name: state.plan?.sources[0]?.id ?? 'shop-db',
+      name: state.own?.dbname ?? state.plan?.sources[0]?.id ?? 'shop-db',
       kind: own ? 'own' : 'workload',
-      server: own ? null : 'PostgreSQL 18',
+      server: state.sourceServer ?? (own ? null : 'PostgreSQL 18'),
       databaseBytes: state.sourceBytes === 0 ? null : state.sourceBytes,
     },
     moments: moments(drill),
@@ -141,5 +179,5 @@ function moments(drill: Drill): DrillReport['moments'] {
 
 function usedFor({ state, steps }: Drill, id: string): DrillReport['recoveryPoints'][number]['usedFor'] {
   if (id === state.chosen) return 'restore';
-  return steps.some((step) => step.name.startsWith('test another')) ? 'restore test' : 'nothing';
+  return steps.some((step) => step.name === restoreTestStep) ? 'restore test' : 'nothing';
 }

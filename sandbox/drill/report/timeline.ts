@@ -187,7 +187,7 @@ function placeAfter(
   { text = '00.0 s lost', before }: { readonly text?: string; readonly before?: number } = {},
 ): Html {
   const x = layout.x(moment);
-  if (x + 8 + text.length * 7.2 <= layout.width) return html`x="${x + 8}"`;
+  if (x + 8 + text.length * 8 <= layout.width) return html`x="${x + 8}"`;
   return html`x="${(before ?? x) - 8}" text-anchor="end"`;
 }
 

@@ -6,7 +6,7 @@ export async function strike(drill: Drill): Promise<void> {
   const { primary } = made(state.plan, 'plan').regions;
   const own = state.database;
   await drill.step(
-    own === undefined ? `switch ${primary} off` : `switch ${primary} off, destroy the database`,
+    own === undefined ? `${primary} off` : `${primary} off, database destroyed`,
     'primary',
     async () => {
       state.disasterAt = new Date();

@@ -5,7 +5,7 @@ import { startPostgres } from '../../postgres/postgres-server.ts';
 import { type Drill, made } from '../drill-context.ts';
 import { sayCount, sayDuration } from '../report/words.ts';
 import { loseCatalogue } from './lose-catalogue.ts';
-import { connectionSecret, storeSecret } from './prepare.ts';
+import { storeSecret } from './prepare.ts';
 import { openCatalog, runMachine } from './run-machine.ts';
 
 const projectRoot = path.resolve(import.meta.dirname, '../../..');
@@ -16,7 +16,7 @@ export async function recover(drill: Drill): Promise<void> {
   const plan = made(state.plan, 'plan');
   const region = plan.regions.standby;
   const source = made(plan.sources[0], 'source').id;
-  await drill.step('rebuild the catalogue from the vault', 'standby', async () => {
+  await drill.step('rebuild the catalogue', 'standby', async () => {
     const lost = await loseCatalogue(drill);
     await holdfast(drill, ['catalog', 'rebuild', '--region', region]);
     const points = await openCatalog(drill, region).listRecoveryPoints({ source, limit: 20 });
@@ -29,10 +29,10 @@ export async function recover(drill: Drill): Promise<void> {
   });
   await drill.step('make a new PostgreSQL 18', 'standby', async () => {
     state.restored = await startPostgres();
-    await storeSecret(drill, { region: 'standby', secret: connectionSecret(state.restored, 'postgres') });
+    await storeSecret(drill, { region: 'standby', connection: state.restored.connection });
     return 'empty server, its connection in the secret that the plan names';
   });
-  await drill.step('restore the recovery point', 'standby', async (display) => {
+  await drill.step('restore', 'standby', async (display) => {
     const input = { source, recoveryPoint: state.chosen, target: made(plan.targets[0], 'target').id };
     const { result } = await runMachine(drill, { region, machine: 'restore', input }, display);
     const phases = (result.phases ?? [])
@@ -42,6 +42,8 @@ export async function recover(drill: Drill): Promise<void> {
   });
 }
 
+export const restoreTestStep = 'restore test of the other point';
+
 /** The restore-test machine on another recovery point, with its own scratch server, torn down afterwards. */
 export async function testRestore(drill: Drill): Promise<void> {
   const { state } = drill;
@@ -50,7 +52,7 @@ export async function testRestore(drill: Drill): Promise<void> {
   const other =
     state.recoveryPoints.find((point) => point.id !== state.chosen)?.id ??
     made(state.chosen, 'recovery point');
-  await drill.step('test another recovery point by restoring it', 'standby', async (display) => {
+  await drill.step(restoreTestStep, 'standby', async (display) => {
     const run = {
       region: plan.regions.standby,
       machine: 'restore-test',

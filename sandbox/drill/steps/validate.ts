@@ -13,11 +13,7 @@ import { clientSettings } from './run-machine.ts';
 /** Is it all there, and is it right? Only then does the clock of the recovery stop. */
 export async function validate(drill: Drill, canaryKey: Buffer): Promise<void> {
   const { state } = drill;
-  const name =
-    state.writer === undefined
-      ? 'check the restored data'
-      : 'check the data, compare with what was acknowledged';
-  await drill.step(name, 'standby', async () => {
+  await drill.step('validate the restored data', 'standby', async () => {
     const checks = await checkContent(drill);
     const comparison = await compare(drill, canaryKey);
     state.checks.push(...checks, ...(comparison?.checks ?? []));

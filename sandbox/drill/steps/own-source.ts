@@ -1,0 +1,57 @@
+import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { parseDocument } from 'yaml';
+import { parsePostgresUrl } from '../../../cli/local/connection.ts';
+import type { PostgresConnection } from '../../../core/engines/postgres/connection.ts';
+import { createPostgresEngine } from '../../../core/engines/postgres/postgres-engine.ts';
+import { HoldfastError } from '../../../core/errors.ts';
+import type { Drill } from '../drill-context.ts';
+import { sayBytes } from '../report/words.ts';
+
+const projectRoot = path.resolve(import.meta.dirname, '../../..');
+const example = path.join(projectRoot, 'examples/drill.yaml');
+
+/** The drill's plan for somebody else's database: its TLS mode, none of the shop's checks. */
+export function planFileFor(source: PostgresConnection | undefined): string {
+  if (source === undefined) return example;
+  const document = parseDocument(fs.readFileSync(example, 'utf8'));
+  document.deleteIn(['sources', 'shop-db', 'checks']);
+  document.setIn(['sources', 'shop-db', 'connection', 'tls'], source.tls);
+  const file = path.join(projectRoot, '.cache/drill/holdfast.yaml');
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(file, document.toString());
+  return file;
+}
+
+/** Looks at the database that is to be protected, before anything is built for it. Reads only. */
+export async function lookAtSource(drill: Drill, url: string): Promise<void> {
+  const { state, options } = drill;
+  const connection = parsePostgresUrl(url, process.env);
+  state.own = connection;
+  await drill.step('look at your database', 'here', async () => {
+    const report = await createPostgresEngine().probe(connection, { signal: options.signal });
+    const errors = report.findings.filter(({ severity }) => severity === 'error');
+    if (!report.ok || errors.length > 0) {
+      const [first] = errors;
+      throw new HoldfastError(
+        'SOURCE_PRIVILEGES',
+        errors.map(({ message }) => message).join('; ') || 'the database cannot be backed up',
+        first?.hint === undefined ? {} : { hint: first.hint },
+      );
+    }
+    state.sourceServer = `PostgreSQL ${report.version}`;
+    state.sourceBytes = report.sizeBytes;
+    await fetchPrograms(report.version);
+    const left = report.notCovered.map(({ name, reason }) => `${name}: ${reason}`);
+    return [`${state.sourceServer}, ${sayBytes(report.sizeBytes)}; it will only be read`, ...left].join('; ');
+  });
+}
+
+/** A dump needs the client programs of the source's major, a restore test a scratch server of it. */
+async function fetchPrograms(version: string): Promise<void> {
+  const major = Number.parseInt(version, 10);
+  if (fs.existsSync(path.join(projectRoot, '.cache/postgres', String(major), 'bin/postgres'))) return;
+  await promisify(execFile)(process.execPath, [path.join(projectRoot, 'scripts/setup.mjs'), '--tests']);
+}
