@@ -23,7 +23,7 @@ export interface CopyIn {
 }
 
 /** What pg_restore sets before it copies, plus the formats that the backup fixed. */
-const restoreSettings = [
+export const restoreSettings = [
   "SET search_path TO ''",
   "SET datestyle TO 'ISO, YMD'",
   "SET intervalstyle TO 'postgres'",
@@ -42,6 +42,23 @@ const restoreSettings = [
   'SET synchronous_commit TO off',
 ];
 
+/** Arguments of psql, less what it shall do: no start file, no question, no chatter, the end at the first error. */
+export function psqlArguments(access: Pick<CopyInAccess, 'conninfo'>): string[] {
+  return [
+    '-X',
+    '-w',
+    '-q',
+    '-A',
+    '-t',
+    '-v',
+    'ON_ERROR_STOP=1',
+    '-v',
+    'VERBOSITY=verbose',
+    '-d',
+    access.conninfo,
+  ];
+}
+
 /** Feeds one compressed item through a decompressor into psql, pipe to pipe; returns the rows that the server took. */
 export async function copyIn(access: CopyInAccess, copy: CopyIn, compressed: Readable): Promise<number> {
   const [program, ...args] = access.compressor.decompress;
@@ -56,22 +73,8 @@ export async function copyIn(access: CopyInAccess, copy: CopyIn, compressed: Rea
   const statements = copy.statements.flatMap((sql) =>
     sql.startsWith('COPY ') ? [sql, '\\warn holdfast rows :ROW_COUNT'] : [sql],
   );
-  const commands = [...restoreSettings, ...statements].flatMap((command) => ['-c', command]);
-  const psqlArgs = [
-    '-X',
-    '-w',
-    '-q',
-    '-A',
-    '-t',
-    '-v',
-    'ON_ERROR_STOP=1',
-    '-v',
-    'VERBOSITY=verbose',
-    '-d',
-    access.conninfo,
-    ...commands,
-  ];
-  const psql = startChild(access.psql, psqlArgs, {
+  const commands = [restoreSettings.join('; '), ...statements].flatMap((command) => ['-c', command]);
+  const psql = startChild(access.psql, [...psqlArguments(access), ...commands], {
     env,
     stdio: [output, 'ignore', 'pipe'],
     signal,

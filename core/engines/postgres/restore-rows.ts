@@ -3,6 +3,7 @@ import type { RestoreContext } from '../engine.ts';
 import { FailFast } from '../fail-fast.ts';
 import { BackupProgress } from './backup-progress.ts';
 import type { PostgresConnection } from './connection.ts';
+import { copyInSmall, itemsPerBatch, smallItemBytes } from './restore-batch.ts';
 import { copyIn, type CopyIn, type CopyInAccess } from './restore-copy.ts';
 import { copyTableStatements, type RestoreItems, type TableItem } from './restore-items.ts';
 import { createObjects, describeObjects, writePages } from './restore-large-objects.ts';
@@ -11,6 +12,8 @@ interface Work {
   readonly copy: CopyIn;
   /** What the server must take; unknown for what is no table. */
   readonly rows?: number | undefined;
+  /** Before compression. */
+  readonly bytes?: number | undefined;
   readonly isTable: boolean;
 }
 
@@ -54,12 +57,16 @@ export class RowRestore {
       .filter((entry) => entry.detail.extension !== undefined)
       .toSorted((a, b) => a.detail.oid - b.detail.oid);
     for (const entry of extensionTables) await this.#copy(tableWork(entry), this.#access.signal);
-    await this.#parallel([
+    const works = [
       ...tables.filter((entry) => entry.detail.extension === undefined).map(tableWork),
       ...largeObjects.map(({ item, pageBytes }) => ({
         copy: { name: item.name, statements: writePages(pageBytes) },
         isTable: false,
       })),
+    ];
+    await this.#parallel([
+      ...works.filter((work) => !isSmall(work)).map((work) => [work]),
+      ...chunks(works.filter(isSmall), itemsPerBatch),
     ]);
     if (list !== undefined)
       await this.#copy(
@@ -69,7 +76,7 @@ export class RowRestore {
     return { items: this.#done, rows: this.#rows };
   }
 
-  async #parallel(queue: Work[]): Promise<void> {
+  async #parallel(queue: (readonly Work[])[]): Promise<void> {
     const lanes = new FailFast(
       this.#access.signal,
       () => new HoldfastError('JOB_ABORTED', 'the restore was told to stop'),
@@ -77,7 +84,9 @@ export class RowRestore {
     for (let lane = 0; lane < Math.max(1, this.#context.connections); lane += 1) {
       lanes.run(async () => {
         for (let next = queue.shift(); next !== undefined && !lanes.signal.aborted; next = queue.shift()) {
-          await this.#copy(next, lanes.signal);
+          const [only] = next;
+          if (only !== undefined && next.length === 1) await this.#copy(only, lanes.signal);
+          else await this.#copyTogether(next, lanes.signal);
         }
       });
     }
@@ -85,9 +94,23 @@ export class RowRestore {
     lanes.close();
   }
 
-  async #copy({ copy, rows: expected, isTable }: Work, signal: AbortSignal): Promise<void> {
-    this.#progress.itemStarted(copy.name);
-    const rows = await copyIn({ ...this.#access, signal }, copy, await this.#context.read(copy.name));
+  async #copy(work: Work, signal: AbortSignal): Promise<void> {
+    this.#progress.itemStarted(work.copy.name);
+    const rows = await copyIn(
+      { ...this.#access, signal },
+      work.copy,
+      await this.#context.read(work.copy.name),
+    );
+    this.#finish(work, rows);
+  }
+
+  async #copyTogether(works: readonly Work[], signal: AbortSignal): Promise<void> {
+    const copies = works.map((work) => work.copy);
+    const rows = await copyInSmall({ ...this.#access, signal }, copies, this.#context.read);
+    for (const [index, work] of works.entries()) this.#finish(work, rows[index] ?? 0);
+  }
+
+  #finish({ copy, rows: expected, bytes, isTable }: Work, rows: number): void {
     if (expected !== undefined && rows !== expected) {
       throw new HoldfastError(
         'COUNT_MISMATCH',
@@ -96,15 +119,26 @@ export class RowRestore {
     }
     this.#done += 1;
     if (isTable) this.#rows += rows;
-    const item = this.#context.manifest.items.find((entry) => entry.name === copy.name);
-    this.#progress.itemDone(copy.name, { rows: isTable ? rows : 0, bytes: item?.bytes ?? 0 });
+    this.#progress.itemDone(copy.name, { rows: isTable ? rows : 0, bytes: bytes ?? 0 });
   }
 }
 
+function isSmall(work: Work): boolean {
+  return work.isTable && work.bytes !== undefined && work.bytes <= smallItemBytes;
+}
+
+function chunks<T>(list: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(list.length / size) }, (_, index) =>
+    list.slice(index * size, (index + 1) * size),
+  );
+}
+
 function tableWork(entry: TableItem): Work {
+  const { item } = entry;
   return {
-    copy: { name: entry.item.name, statements: copyTableStatements(entry) },
-    rows: entry.item.rows,
+    copy: { name: item.name, statements: copyTableStatements(entry) },
+    rows: item.rows,
+    bytes: item.bytes,
     isTable: true,
   };
 }
