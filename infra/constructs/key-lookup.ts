@@ -1,4 +1,4 @@
-import { CustomResource } from 'aws-cdk-lib';
+import { CustomResource, Duration } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import type { Deployment } from '../deployment.ts';
@@ -29,6 +29,8 @@ export class KeyLookup extends Construct {
       bundle: 'find-key',
       functionName: `${deployment.names.prefix}-find-key`,
       description: `Finds keys in ${region} by alias during a deployment`,
+      // Patience for permissions that are new is 36 s.
+      timeout: Duration.minutes(2),
     });
     this.#finder.role.addToPolicy(
       new iam.PolicyStatement({

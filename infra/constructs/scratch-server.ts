@@ -14,20 +14,25 @@ export interface ScratchServerProps {
 }
 
 /**
- * Starts the server and stops it cleanly when the main container asks by a file: the task must end with exit code 0 in
- * every container, or Step Functions takes the restore test for failed. Ends with the server's own code when that dies.
+ * Starts the server and stops it cleanly when the main container asks by a file in `controlFolder`: the task must end with
+ * exit code 0 in every container, or Step Functions takes the restore test for failed. Ends with the server's own code when
+ * that dies. It asks once a second until the server is gone, because the entry point does not listen while it sets up the
+ * data folder; and it never blocks in `wait`, which a signal would end with the code of that signal.
  */
-export const scratchScript = `docker-entrypoint.sh postgres -c listen_addresses=127.0.0.1 -c port="$PGPORT" \\
+export function scratchScript(controlFolder: string): string {
+  return `docker-entrypoint.sh postgres -c listen_addresses=127.0.0.1 -c port="$PGPORT" \\
   -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_wal_size=8GB \\
   -c shared_buffers=1GB -c maintenance_work_mem=1GB &
 server=$!
-trap 'kill -INT "$server"' TERM INT
+ending=
+trap 'ending=yes' TERM INT
 while kill -0 "$server" 2>/dev/null; do
-  if [ -e ${scratchControlFolder}/stop ]; then kill -INT "$server"; break; fi
   sleep 1
+  if [ -n "$ending" ] || [ -e ${controlFolder}/stop ]; then kill -INT "$server" 2>/dev/null; fi
 done
 wait "$server"
 `;
+}
 
 /** An empty PostgreSQL beside a restore test. Nothing but the main container can reach it, and it dies with the task. */
 export function addScratchServer(task: TaskDefinition, props: ScratchServerProps): void {
@@ -39,7 +44,7 @@ export function addScratchServer(task: TaskDefinition, props: ScratchServerProps
     // data folder of the image lies in it (at another place since 18).
     user: 'postgres',
     entryPoint: ['sh', '-c'],
-    command: [scratchScript],
+    command: [scratchScript(scratchControlFolder)],
     environment: {
       PGPORT: String(scratchPort),
       // Loopback only, one task, data that is thrown away: a password would protect nothing.

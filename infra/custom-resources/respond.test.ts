@@ -1,7 +1,7 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { respond } from './respond.ts';
+import { oncePermitted, respond } from './respond.ts';
 
 /** Takes answers as CloudFormation does. */
 const answers: { readonly type: string | undefined; readonly body: any }[] = [];
@@ -63,5 +63,42 @@ describe('respond', () => {
       'refused the answer with 403',
     );
     status = 200;
+  });
+});
+
+describe('oncePermitted', () => {
+  const failing = (name: string, times: number) => {
+    let calls = 0;
+    const call = async () => {
+      calls += 1;
+      if (calls <= times) throw Object.assign(new Error('no'), { name });
+      return 'done';
+    };
+    return { call, calls: () => calls };
+  };
+
+  it.each(['AccessDenied', 'AccessDeniedException'])(
+    'waits while IAM does not know the role: %s',
+    async (name) => {
+      const work = failing(name, 2);
+      expect(await oncePermitted(work.call, { tries: 3, delayMs: 1 })).toBe('done');
+      expect(work.calls()).toBe(3);
+    },
+  );
+
+  it('gives up in the end', async () => {
+    const work = failing('AccessDenied', 3);
+    await expect(oncePermitted(work.call, { tries: 3, delayMs: 1 })).rejects.toMatchObject({
+      name: 'AccessDenied',
+    });
+    expect(work.calls()).toBe(3);
+  });
+
+  it('does not try anything else twice', async () => {
+    const work = failing('NotFoundException', 1);
+    await expect(oncePermitted(work.call, { delayMs: 1 })).rejects.toMatchObject({
+      name: 'NotFoundException',
+    });
+    expect(work.calls()).toBe(1);
   });
 });

@@ -17,6 +17,24 @@ export interface CustomResourceResult {
   readonly data?: Readonly<Record<string, string>>;
 }
 
+const deniedNames = new Set(['AccessDenied', 'AccessDeniedException']);
+
+/** IAM takes some seconds until every host knows a new role's permissions; a deployment must not fail for that. */
+export async function oncePermitted<T>(
+  call: () => Promise<T>,
+  options: { readonly tries?: number; readonly delayMs?: number } = {},
+): Promise<T> {
+  const { tries = 10, delayMs = 4000 } = options;
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      if (tried >= tries || !(error instanceof Error && deniedNames.has(error.name))) throw error;
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+  }
+}
+
 /**
  * Answers CloudFormation whatever happens: an unanswered custom resource holds its stack for an hour. Safe to be called
  * twice with the same event; CloudFormation takes the first answer.

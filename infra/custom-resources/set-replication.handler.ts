@@ -5,7 +5,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import * as z from 'zod';
-import { type CustomResourceEvent, type CustomResourceResult, respond } from './respond.ts';
+import { type CustomResourceEvent, type CustomResourceResult, oncePermitted, respond } from './respond.ts';
 
 const propertiesSchema = z.object({
   Bucket: z.string(),
@@ -28,13 +28,13 @@ async function setReplication(event: CustomResourceEvent): Promise<CustomResourc
   if (event.RequestType === 'Delete') return { physicalId };
   const client = new S3Client({ maxAttempts: 8 });
   const rule = ruleOf(properties);
-  await client.send(
-    new PutBucketReplicationCommand({
-      Bucket: properties.Bucket,
-      ReplicationConfiguration: { Role: properties.RoleArn, Rules: [rule] },
-    }),
-  );
-  const read = await client.send(new GetBucketReplicationCommand({ Bucket: properties.Bucket }));
+  const order = new PutBucketReplicationCommand({
+    Bucket: properties.Bucket,
+    ReplicationConfiguration: { Role: properties.RoleArn, Rules: [rule] },
+  });
+  await oncePermitted(() => client.send(order));
+  const query = new GetBucketReplicationCommand({ Bucket: properties.Bucket });
+  const read = await oncePermitted(() => client.send(query));
   const destination = read.ReplicationConfiguration?.Rules?.[0]?.Destination?.Bucket;
   if (destination !== properties.DestinationArn) {
     throw new Error(`${properties.Bucket} copies to ${destination ?? 'nowhere'} after it was told otherwise`);

@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Plan } from '../../core/plan/plan.ts';
 import { TaskImage } from '../constructs/task-image.ts';
-import { scratchScript } from '../constructs/scratch-server.ts';
 import type { ResolvedResource } from '../testing/resolve.ts';
 import { examplePlan, testStacks } from '../testing/test-app.ts';
 
@@ -152,10 +151,6 @@ describe('task definitions', () => {
       HOLDFAST_SCRATCH_CONTROL: '/scratch-control',
     });
     expect(definition['EphemeralStorage']).toEqual({ SizeInGiB: 200 });
-  });
-
-  it('let the scratch server listen on loopback alone', () => {
-    expect(scratchScript).toContain('listen_addresses=127.0.0.1');
   });
 
   it('refuse an image that is not named by digest', () => {

@@ -1,4 +1,4 @@
-import { CustomResource, Stack } from 'aws-cdk-lib';
+import { CustomResource, Duration, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
@@ -69,6 +69,8 @@ export class ReplicationStack extends Stack {
       functionName: `${deployment.names.prefix}-set-replication`,
       roleName: namedRoles(deployment).replicationSetter,
       description: `Sets the replication from ${side.region} to ${side.peerRegion} during a deployment`,
+      // Patience for permissions that are new is twice 36 s.
+      timeout: Duration.minutes(3),
     });
     setter.role.addToPolicy(
       new iam.PolicyStatement({
