@@ -25,7 +25,12 @@ export function isRunning(record: ProcessRecord): boolean {
  */
 export async function endLeftovers(record: ProcessRecord, patienceMs = 4_000): Promise<number> {
   const found = findLeftovers(record);
-  signal(found, 'SIGINT');
+  // Not to the backends: they are their server's to stop, and mean something else by this signal.
+  const groups = new Set([record.pid, ...containersBelow(record.directory).map(({ pid }) => pid)]);
+  signal(
+    found.filter(({ group }) => groups.has(group)),
+    'SIGINT',
+  );
   const deadline = Date.now() + patienceMs;
   while (Date.now() < deadline && findLeftovers(record).length > 0) await sleep(50);
   // Also those of the first look whose parent is gone by now, such as the servers' backends.

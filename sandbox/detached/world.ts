@@ -101,7 +101,7 @@ function regionSwitch(sandbox: Sandbox, databases: readonly Database[]) {
   };
 }
 
-/** Where the plan says they are, as RDS writes them. */
+/** Where the plan says they are, as RDS writes them; the source's also in the standby, as a replicated secret is. */
 async function storeSecrets(
   sandbox: Sandbox,
   plan: Plan,
@@ -109,6 +109,7 @@ async function storeSecrets(
 ): Promise<void> {
   const orders = [
     [plan.regions.primary, plan.sources[0], databases.shop, 'shop'],
+    [plan.regions.standby, plan.sources[0], databases.shop, 'shop'],
     [plan.regions.standby, plan.targets[0], databases.restored, 'postgres'],
   ] as const;
   for (const [region, place, { server }, dbname] of orders) {
