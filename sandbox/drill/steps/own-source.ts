@@ -7,6 +7,7 @@ import { parsePostgresUrl } from '../../../cli/local/connection.ts';
 import type { PostgresConnection } from '../../../core/engines/postgres/connection.ts';
 import { createPostgresEngine } from '../../../core/engines/postgres/postgres-engine.ts';
 import { HoldfastError } from '../../../core/errors.ts';
+import { postgresBinDirectory, type PostgresMajor } from '../../postgres/postgres-server.ts';
 import type { Drill } from '../drill-context.ts';
 import { sayBytes } from '../report/words.ts';
 
@@ -31,7 +32,14 @@ export async function lookAtSource(drill: Drill, url: string): Promise<void> {
   const connection = parsePostgresUrl(url, process.env);
   state.own = connection;
   await drill.step('look at your database', 'here', async () => {
-    const report = await createPostgresEngine().probe(connection, { signal: options.signal });
+    const { signal } = options;
+    // The first look tells the major, whose programs the second one needs.
+    const { version } = await createPostgresEngine().probe(connection, { signal });
+    await fetchPrograms(version);
+    const engine = createPostgresEngine({
+      binDirectory: (major) => postgresBinDirectory(major as PostgresMajor),
+    });
+    const report = await engine.probe(connection, { signal });
     const errors = report.findings.filter(({ severity }) => severity === 'error');
     if (!report.ok || errors.length > 0) {
       const [first] = errors;
@@ -43,7 +51,6 @@ export async function lookAtSource(drill: Drill, url: string): Promise<void> {
     }
     state.sourceServer = `PostgreSQL ${report.version}`;
     state.sourceBytes = report.sizeBytes;
-    await fetchPrograms(report.version);
     const left = report.notCovered.map(({ name, reason }) => `${name}: ${reason}`);
     return [`${state.sourceServer}, ${sayBytes(report.sizeBytes)}; it will only be read`, ...left].join('; ');
   });
