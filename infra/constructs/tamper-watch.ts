@@ -18,23 +18,37 @@ export interface TamperWatchProps {
   readonly topic: sns.ITopic;
 }
 
-/** Names of S3's calls in CloudTrail; they differ from those of the permissions. */
+/** Names of S3's calls in CloudTrail; they differ from those of the permissions, and some have had two. */
 const bucketCalls = [
   'DeleteBucket',
+  'DeleteBucketEncryption',
   'DeleteBucketLifecycle',
+  'DeleteBucketOwnershipControls',
   'DeleteBucketPolicy',
+  'DeleteBucketPublicAccessBlock',
   'DeleteBucketReplication',
   'PutBucketAcl',
   'PutBucketEncryption',
   'PutBucketLifecycle',
+  'PutBucketLifecycleConfiguration',
+  'PutBucketLogging',
   'PutBucketObjectLockConfiguration',
+  'PutBucketOwnershipControls',
   'PutBucketPolicy',
   'PutBucketPublicAccessBlock',
   'PutBucketReplication',
   'PutBucketVersioning',
+  'PutObjectLockConfiguration',
 ];
 
-const keyCalls = ['DeleteAlias', 'DisableKey', 'PutKeyPolicy', 'ScheduleKeyDeletion', 'UpdatePrimaryRegion'];
+const keyCalls = [
+  'DeleteAlias',
+  'DisableKey',
+  'PutKeyPolicy',
+  'ScheduleKeyDeletion',
+  'UpdateAlias',
+  'UpdatePrimaryRegion',
+];
 
 /**
  * Tells on-call of every call that touches what protects the vault, also of those that were refused and of the two roles
@@ -47,18 +61,25 @@ export class TamperWatch extends Construct {
     const { deployment, side, keys } = props;
     this.#watch(props, 'vault-configuration-changed', {
       source: 's3.amazonaws.com',
-      eventName: bucketCalls,
-      requestParameters: { bucketName: [deployment.names.vaultBucket(side.region)] },
+      calls: bucketCalls,
+      about: { requestParameters: { bucketName: [deployment.names.vaultBucket(side.region)] } },
     });
+    const { vault, signing } = keys;
     this.#watch(props, 'key-endangered', {
       source: 'kms.amazonaws.com',
-      eventName: keyCalls,
-      // The calls name a key by id or by ARN.
-      requestParameters: {
-        keyId: Object.values({ vault: keys.vault, signing: keys.signing }).flatMap((key) => [
-          key.keyId,
-          key.keyArn,
-        ]),
+      calls: keyCalls,
+      about: {
+        $or: [
+          // The calls name a key by id or by ARN, or only its alias.
+          { requestParameters: { keyId: [vault, signing].flatMap((key) => [key.keyId, key.keyArn]) } },
+          {
+            requestParameters: {
+              aliasName: [deployment.names.vaultKeyAlias, deployment.names.signingKeyAlias],
+            },
+          },
+          // A refused call may come without its parameters.
+          { errorMessage: [vault, signing].map((key) => ({ wildcard: `*${key.keyId}*` })) },
+        ],
       },
     });
   }
@@ -66,10 +87,11 @@ export class TamperWatch extends Construct {
   #watch(
     { deployment, side, topic }: TamperWatchProps,
     kind: AlarmKind,
-    detail: {
+    what: {
       readonly source: string;
-      readonly eventName: readonly string[];
-      readonly requestParameters: Readonly<Record<string, readonly string[]>>;
+      readonly calls: readonly string[];
+      /** Further conditions on the event's detail. */
+      readonly about: Readonly<Record<string, unknown>>;
     },
   ): void {
     const rule = new events.Rule(this, kind, {
@@ -77,11 +99,7 @@ export class TamperWatch extends Construct {
       description: alarmKinds[kind],
       eventPattern: {
         detailType: ['AWS API Call via CloudTrail'],
-        detail: {
-          eventSource: [detail.source],
-          eventName: detail.eventName,
-          requestParameters: detail.requestParameters,
-        },
+        detail: { eventSource: [what.source], eventName: what.calls, ...what.about },
       },
     });
     rule.addTarget(
@@ -104,7 +122,7 @@ export class TamperWatch extends Construct {
         period: Duration.minutes(5),
       }),
       threshold: 0,
-      deepLink: deepLinkToEventHistory(side.region, detail.source),
+      deepLink: deepLinkToEventHistory(side.region, what.source),
     });
   }
 }
