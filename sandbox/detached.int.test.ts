@@ -93,7 +93,7 @@ async function secret(endpoint: string, region: string, name: string): Promise<{
 }
 
 describe('a detached sandbox', () => {
-  it('runs until it is told to stop, lets its own Regions die and come back, and leaves nothing', async () => {
+  it('runs until it is told to stop, lets its own Regions die and come back, is reset, and leaves nothing', async () => {
     const steps: string[] = [];
     const first = await sandboxUp({ ...place, deploy: false, onStep: (step) => steps.push(step) });
     const record = recorded();
@@ -126,15 +126,22 @@ describe('a detached sandbox', () => {
     expect(await query(first.databases.shop, count)).toEqual(orders);
     expect((await secret(first.endpoint, 'us-east-1', 'shop-db/backup')).port).toBe(first.ports.shop);
 
+    await query(first.databases.restored, 'create table public.mine (n int)');
     const processes = processesOf(record);
     expect(processes.length).toBeGreaterThan(3);
+    const again = await sandboxReset(place);
+    expect([again.ports, again.pid === first.pid, processesOf(record)]).toEqual([first.ports, false, []]);
+    const mine = await query(again.databases.restored, "select to_regclass('public.mine') as mine");
+    expect(mine).toEqual([{ mine: null }]);
+
+    const secondRecord = recorded();
     await sandboxDown(place);
-    await expectNothingLeft(first, record, processes);
+    await expectNothingLeft(again, secondRecord, processes);
     await expect(sandboxStatus(place)).rejects.toMatchObject({ code: 'SANDBOX_NOT_RUNNING' });
     await expect(sandboxDown(place)).rejects.toMatchObject({ code: 'SANDBOX_NOT_RUNNING' });
   });
 
-  it('is cleaned up after its process was killed, and not confused with it', async () => {
+  it('is cleaned up after its process was killed, by the next start as well as by down', async () => {
     const sandbox = await up();
     const record = recorded();
     const processes = processesOf(record);
@@ -146,23 +153,14 @@ describe('a detached sandbox', () => {
       code: 'SANDBOX_NOT_RUNNING',
       hint: expect.stringContaining('sandbox down'),
     });
+    const next = await up();
+    const nextRecord = recorded();
+    expect([next.started, processesOf(record), fs.existsSync(record.directory)]).toEqual([true, [], false]);
+    const nextProcesses = processesOf(nextRecord);
+    process.kill(nextRecord.pid, 'SIGKILL');
     await sandboxDown(place);
     await expectNothingLeft(sandbox, record, processes);
-  });
-
-  it('starts over a crashed one, and is reset to the same ports with nothing of before', async () => {
-    await up();
-    const crashed = recorded();
-    process.kill(crashed.pid, 'SIGKILL');
-    await expect.poll(() => processesOf(crashed)).not.toContain(crashed.pid);
-    const sandbox = await up();
-    expect([sandbox.started, processesOf(crashed)]).toEqual([true, []]);
-    await query(sandbox.databases.restored, 'create table public.mine (n int)');
-    const again = await sandboxReset(place);
-    expect([again.ports, again.pid === sandbox.pid]).toEqual([sandbox.ports, false]);
-    expect(await query(again.databases.restored, "select to_regclass('public.mine') as mine")).toEqual([
-      { mine: null },
-    ]);
+    await expectNothingLeft(next, nextRecord, nextProcesses);
   });
 
   it('leaves nothing of a start that was interrupted', async () => {
