@@ -95,6 +95,17 @@ describe('a writer', () => {
     expect(await secret('shop-db/beside')).toBe('ImplicitlyDenied');
     expect(await secret('shop-db/backup-of-someone-else')).toBe('ImplicitlyDenied');
   });
+
+  it('decrypts these secrets with any key, through Secrets Manager alone', async () => {
+    const decrypt = (secret: string, service = 'secretsmanager') =>
+      onKey(writer(), 'kms:Decrypt', 'of-its-owner', {
+        'kms:ViaService': `${service}.${primary}.amazonaws.com`,
+        'kms:EncryptionContext:SecretARN': `arn:aws:secretsmanager:${primary}:${account}:secret:${secret}-AbCdEf`,
+      });
+    expect(await decrypt('shop-db/backup')).toBe('Allowed');
+    expect(await decrypt('shop-db/beside')).toBe('ImplicitlyDenied');
+    expect(await decrypt('shop-db/backup', 's3')).toBe('ImplicitlyDenied');
+  });
 });
 
 describe('a reader', () => {

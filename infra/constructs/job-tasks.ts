@@ -142,4 +142,21 @@ function grantSecrets(
   );
   if (resources.length === 0) return;
   role.addToPolicy(new iam.PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources }));
+  // A secret may be under a key of its owner's, which the plan does not know; the key's own policy has the other word.
+  const keys = `arn:aws:kms:${side.region}:${deployment.plan.account}:key/*`;
+  role.addToPolicy(
+    new iam.PolicyStatement({
+      actions: ['kms:Decrypt'],
+      resources: [keys],
+      conditions: {
+        StringEquals: { 'kms:ViaService': `secretsmanager.${side.region}.amazonaws.com` },
+        StringLike: { 'kms:EncryptionContext:SecretARN': resources },
+      },
+    }),
+  );
+  acknowledge(
+    role,
+    `AwsSolutions-IAM5[Resource::${keys}]`,
+    'Decrypts only through Secrets Manager and only the secrets that the plan names, by the encryption context.',
+  );
 }
