@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Plan } from '../core/plan/plan.ts';
 import { buildLambdas, bundleLimitBytes, functionEntries } from './build-lambdas.ts';
 import { examplePlan } from './testing/test-app.ts';
@@ -14,6 +14,7 @@ beforeAll(async () => {
   plan = await examplePlan('acme');
   folder = buildLambdas(plan, fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-bundles-')));
 });
+afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 const file = (name: string, part = 'index.mjs') => path.join(folder, name, part);
 const states = () =>

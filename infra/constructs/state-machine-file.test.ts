@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Stack } from 'aws-cdk-lib';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { stateMachineNames } from '../../core/plan/names.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import type { ResolvedResource } from '../testing/resolve.ts';
@@ -28,8 +28,13 @@ const task = (resource: string, argument: string) => ({
   States: { Do: { Type: 'Task', Resource: resource, Arguments: { FunctionName: argument }, End: true } },
 });
 
+let folder: string | undefined;
+afterEach(() => {
+  if (folder !== undefined) fs.rmSync(folder, { recursive: true, force: true });
+});
+
 function load(definition: unknown, props: Pick<StateMachineFileProps, 'substitutions' | 'grants'>) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-machines-'));
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-machines-'));
   fs.writeFileSync(path.join(folder, 'backup.asl.json'), JSON.stringify(definition));
   const deployment = testDeployment(plan, path.join(folder, 'functions'));
   return new StateMachineFile(new Stack(testApp(), 'Test'), 'Machine', {

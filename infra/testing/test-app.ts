@@ -1,5 +1,4 @@
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { loadPlan } from '../../core/plan/load-plan.ts';
@@ -44,7 +43,7 @@ export function testDeployment(plan: Plan, folder: string): Deployment {
 /** All stacks of a plan in an app of their own. */
 export function testStacks(plan: Plan) {
   const app = testApp();
-  const deployment = testDeployment(plan, fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-functions-')));
+  const deployment = testDeployment(plan, path.join(root, '.cache/test-functions'));
   const stacks = buildStacks(app, deployment);
   return { app, deployment, stacks, resources: resolveApp(deployment, Object.values(stacks)) };
 }
