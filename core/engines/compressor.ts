@@ -1,7 +1,5 @@
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
-import { pipeline, type Readable } from 'node:stream';
-import zlib from 'node:zlib';
 
 /** Level 1: on two cores anything higher makes compression, not the database, the limit of a backup. */
 const level = 1;
@@ -36,31 +34,16 @@ function zstdProgram(program: string): Compressor {
 
 /** Costs a Node start per item, but needs no program at all. */
 export function nodeCompressor(): Compressor {
+  // The end is told only after the last chunk was taken: told together, Node's zstd writes a second, empty frame.
   const run = (transform: string, report: string) =>
-    `const z=require('node:zlib');let n=0;process.stdin.on('data',(d)=>{n+=d.length});` +
-    `require('node:stream').pipeline(process.stdin,${transform},process.stdout,(e)=>{if(e){console.error(e.message);process.exit(1)}${report}})`;
+    `const z=require('node:zlib'),t=${transform};let n=0;const fail=(e)=>{console.error(e.message);process.exit(1)};t.on('error',fail);t.pipe(process.stdout);` +
+    `(async()=>{for await(const d of process.stdin){n+=d.length;await new Promise((r)=>t.write(d,r))}t.end();await require('node:stream/promises').finished(t);${report}})().catch(fail)`;
   const compress = `z.createZstdCompress({params:{[z.constants.ZSTD_c_compressionLevel]:${level},[z.constants.ZSTD_c_checksumFlag]:1}})`;
   return {
     name: 'node',
     compressCommand: `${shellQuote(process.execPath)} -e ${shellQuote(run(compress, 'console.error(`(${n} B => zst)`)'))}`,
     decompress: [process.execPath, '-e', run('z.createZstdDecompress()', '')],
   };
-}
-
-/** Compresses a small stream inside this process. */
-export function compressStream(source: Readable): Readable {
-  const compress = zlib.createZstdCompress({
-    params: {
-      [zlib.constants.ZSTD_c_compressionLevel]: level,
-      [zlib.constants.ZSTD_c_checksumFlag]: 1,
-    },
-  });
-  return pipeline(source, compress, () => undefined);
-}
-
-/** Decompresses a small stream inside this process. */
-export function decompressStream(source: Readable): Readable {
-  return pipeline(source, zlib.createZstdDecompress(), () => undefined);
 }
 
 /** Quotes one word for `/bin/sh`. */

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { Readable } from 'node:stream';
+import { zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { compressStream, decompressStream } from './compress.ts';
 import { gather, inPieces, noise } from './testing/streams.ts';
@@ -16,6 +17,22 @@ describe('compress', () => {
       const back = await gather(decompressStream(Readable.from(inPieces(compressed, 1000)), compression));
       expect(back.equals(content)).toBe(true);
     }
+  });
+
+  it('writes exactly one frame, however the source ends', async () => {
+    const magic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+    for (let length = 0; length < 60; length += 1) {
+      const parts = Array.from({ length: length % 4 }, (_, n) => noise(length * 7 + n));
+      const compressed = await gather(compressStream(Readable.from(parts)).stream);
+      expect(compressed.indexOf(magic)).toBe(0);
+      expect(compressed.indexOf(magic, 1)).toBe(-1);
+    }
+  });
+
+  it('reads a frame with an empty one behind it, as earlier writers left it', async () => {
+    const frame = zstdCompressSync(Buffer.from('kept'));
+    const bytes = Buffer.concat([frame, zstdCompressSync(Buffer.alloc(0))]);
+    expect((await gather(decompressStream(Readable.from([bytes]), 'zst'))).toString()).toBe('kept');
   });
 
   it('reads what zstd and gzip write', async () => {

@@ -38,7 +38,7 @@ export function describeDisturbances(deployed: () => Deployment): void {
     const recorded = await deployed().catalog(primary).listRecoveryPoints({ source });
     expect(recorded.map(({ id, state }) => [id, state])).toEqual(ids.map((id) => [id, 'protected']));
     for (const id of ids) {
-      expect(await vault.verify(source, id ?? '')).toMatchObject({ ok: true, problems: [] });
+      expect(await vault.verify(source, id ?? '', { deep: true })).toMatchObject({ ok: true, problems: [] });
     }
   }
 

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { HoldfastError } from '../../errors.ts';
 import type { ManifestItem } from '../../vault/manifest.ts';
 import type { ItemInput } from '../../vault/vault.ts';
-import { compressStream } from '../compressor.ts';
+import { compressStream } from '../../vault/compress.ts';
 import type { BackupContext, BackupOutcome } from '../engine.ts';
 import { FailFast } from '../fail-fast.ts';
 import { BackupProgress } from './backup-progress.ts';
@@ -193,7 +193,7 @@ class Backup {
       name,
       kind,
       compression: 'zst',
-      body: compressStream(Readable.from([text])),
+      body: compressStream(Readable.from([text])).stream,
       done: Promise.resolve(counts),
     });
     this.#progress.itemDone(name, counts);

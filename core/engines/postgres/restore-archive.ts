@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { HoldfastError } from '../../errors.ts';
 import { startChild, toolFailed } from '../child-process.ts';
-import { decompressStream } from '../compressor.ts';
+import { decompressStream } from '../../vault/compress.ts';
 import { redact } from './pg-errors.ts';
 import { parseTableOfContents, type TocEntry } from './restore-toc.ts';
 
@@ -47,7 +47,7 @@ export class SchemaArchive {
   /** pg_restore needs a file that it can seek in: the definitions, a few megabytes even for thousands of tables. */
   static async open(compressed: Readable, options: ArchiveOptions): Promise<SchemaArchive> {
     const file = path.join(options.directory, 'schema.dump');
-    await pipeline(decompressStream(compressed), createWriteStream(file, { mode: 0o600 }), {
+    await pipeline(decompressStream(compressed, 'zst'), createWriteStream(file, { mode: 0o600 }), {
       signal: options.signal,
     });
     const all = parseTableOfContents(await listEntries(file, ['--verbose'], options));

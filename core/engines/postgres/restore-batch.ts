@@ -2,7 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import type { Readable, Writable } from 'node:stream';
 import { HoldfastError, isHoldfastError } from '../../errors.ts';
 import { startChild, toolFailed } from '../child-process.ts';
-import { decompressStream } from '../compressor.ts';
+import { decompressStream } from '../../vault/compress.ts';
 import { errorFromLines, redact } from './pg-errors.ts';
 import { type CopyIn, type CopyInAccess, psqlArguments, restoreSettings } from './restore-copy.ts';
 
@@ -73,7 +73,7 @@ function writeCopy(script: Writable, copy: CopyIn, text: Buffer): boolean {
 
 async function readSmall(name: string, read: (name: string) => Promise<Readable>): Promise<Buffer> {
   try {
-    return await buffer(decompressStream(await read(name)));
+    return await buffer(decompressStream(await read(name), 'zst'));
   } catch (error) {
     if (isHoldfastError(error)) throw error;
     throw new HoldfastError('DECOMPRESS_FAILED', `${name} cannot be decompressed`, { cause: error });

@@ -1,6 +1,6 @@
 import { HoldfastError, isHoldfastError } from '../../errors.ts';
 import type { Manifest } from '../../vault/manifest.ts';
-import { decompressStream } from '../compressor.ts';
+import { decompressStream } from '../../vault/compress.ts';
 import type { RestoreContext, RestoreOutcome } from '../engine.ts';
 import { FailFast } from '../fail-fast.ts';
 import { globalsItem, schemaItem, sequencesItem } from './backup.ts';
@@ -202,7 +202,7 @@ class Restore {
 
   async #readJson(name: string): Promise<unknown> {
     const chunks: Buffer[] = [];
-    const stream = decompressStream(await this.#parts.context.read(name));
+    const stream = decompressStream(await this.#parts.context.read(name), 'zst');
     try {
       for await (const chunk of stream) chunks.push(chunk as Buffer);
       return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;

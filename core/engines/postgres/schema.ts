@@ -4,7 +4,7 @@ import { finished } from 'node:stream/promises';
 import { HoldfastError } from '../../errors.ts';
 import type { ItemCounts } from '../../vault/vault.ts';
 import { type Child, startChild, toolFailed } from '../child-process.ts';
-import { compressStream } from '../compressor.ts';
+import { compressStream } from '../../vault/compress.ts';
 import { errorFromLines, redact } from './pg-errors.ts';
 
 export interface SchemaDumpOptions {
@@ -52,7 +52,7 @@ export async function startSchemaDump(options: SchemaDumpOptions): Promise<Schem
   const done = countWhenDone(child, counter, options.signal);
   done.catch(() => undefined);
   await Promise.race([once(counter, 'readable'), done]);
-  return { body: compressStream(counter), done };
+  return { body: compressStream(counter).stream, done };
 }
 
 async function countWhenDone(child: Child, counter: ByteCounter, signal: AbortSignal): Promise<ItemCounts> {
