@@ -92,10 +92,14 @@ function addReadCommands(program: Command): void {
   withPlan(
     command(catalog, 'rebuild', {
       about: 'rebuild the list of recovery points from the vault of a Region',
-      examples: ['holdfast catalog rebuild --region us-west-2 --dry-run'],
+      examples: [
+        'holdfast catalog rebuild --region us-west-2 --dry-run',
+        'holdfast catalog rebuild --region us-west-2 --peer-lost',
+      ],
     }),
   )
     .option('--dry-run', 'only say what would change')
+    .option('--peer-lost', 'the other Region is lost: do not ask it about its copies')
     .action(async (options) => (await import('./deployed/rebuild.ts')).rebuildCatalog(options));
   withPlan(
     command(program, 'doctor', {

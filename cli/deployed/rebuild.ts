@@ -1,42 +1,51 @@
-import { executeRebuild, planRebuild } from '../../core/catalog/rebuild-catalog.ts';
+import type { CopyStores } from '../../core/catalog/compare-copy.ts';
+import { executeRebuild, planRebuild, type RebuildPlan } from '../../core/catalog/rebuild-catalog.ts';
 import { openObjectStore } from '../../core/vault/open-vault.ts';
 import { runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
-import { type DeploymentOptions, inRegion, openCatalog, openDeployment } from './deployment.ts';
+import {
+  type Deployment,
+  type DeploymentOptions,
+  inRegion,
+  openCatalog,
+  openDeployment,
+} from './deployment.ts';
 import { openDeployedVault } from './vault.ts';
 
 export interface RebuildOptions extends DeploymentOptions {
   readonly dryRun?: boolean;
+  /** The other Region is known to be lost: it is not asked at all. */
+  readonly peerLost?: boolean;
 }
+
+/** How long an unanswered question to the other Region is repeated: somebody waits, and the vault here is what counts. */
+const peerRetrySeconds = 1;
 
 /** `holdfast catalog rebuild`: first the plan, then, unless it is a dry run, its execution. Nothing is ever removed. */
 export async function rebuildCatalog(options: RebuildOptions): Promise<void> {
   await runCommand(options, async ({ progress, warn }) => {
     const deployment = await openDeployment(options);
-    const { names, region, peerRegion } = deployment;
+    const { region, peerRegion } = deployment;
     progress.update({ doing: `reading the vault in ${region}` });
     return inRegion(deployment, async () => {
-      const catalog = await openCatalog(deployment);
-      // A Region that is gone must not keep the other from being read: its silence is soon enough.
-      const peer = { url: `s3://${names.vaultBucket(peerRegion)}`, region: peerRegion, retrySeconds: 5 };
-      const stores = {
-        own: await openObjectStore({ url: `s3://${names.vaultBucket(region)}`, region }),
-        peer: await openObjectStore(peer),
-      };
-      const vault = await openDeployedVault(deployment);
-      const plan = await planRebuild({ vault, catalog, stores, region, now: () => new Date() });
+      const [catalog, vault, stores] = await Promise.all([
+        openCatalog(deployment),
+        openDeployedVault(deployment),
+        options.peerLost === true ? undefined : openStores(deployment),
+      ]);
+      const plan = await planRebuild({
+        vault,
+        catalog,
+        region,
+        now: () => new Date(),
+        ...(stores !== undefined && { stores }),
+      });
       for (const { source, id } of plan.notInVault)
         warn(`${source} ${id} is in the catalogue but not in this vault; it is kept`);
-      const changes = plan.entries.filter(({ action }) => action !== 'keep');
-      const rows = changes.map(({ action, point, from }) => [
-        action,
-        point.source,
-        point.id,
-        from ?? '-',
-        point.state,
-      ]);
+      if (stores !== undefined && plan.notCompared > 0)
+        warn(`${peerRegion} did not answer; --peer-lost does not ask it`);
       const done = options.dryRun === true ? undefined : await executeRebuild({ catalog }, plan);
-      const counts = `${plan.entries.length} recovery points in the vault of ${region}, ${changes.length} ${done === undefined ? 'would change' : 'written'}`;
+      const changes = plan.entries.filter(({ action }) => action !== 'keep');
       return {
         json: {
           region,
@@ -49,13 +58,53 @@ export async function rebuildCatalog(options: RebuildOptions): Promise<void> {
             state: point.state,
           })),
           notInVault: plan.notInVault,
+          notCompared: plan.notCompared,
           ...done,
         },
-        text:
-          rows.length === 0
-            ? counts
-            : `${table(['ACTION', 'SOURCE', 'RECOVERY POINT', 'FROM', 'TO'], rows)}\n${counts}`,
+        text: describeRebuild(plan, deployment, done !== undefined),
       };
     });
   });
+}
+
+/** Both vaults' buckets, to tell protected from stored. */
+async function openStores({ names, region, peerRegion }: Deployment): Promise<CopyStores> {
+  const peer = { url: `s3://${names.vaultBucket(peerRegion)}`, region: peerRegion };
+  return {
+    own: await openObjectStore({ url: `s3://${names.vaultBucket(region)}`, region }),
+    peer: await openObjectStore({ ...peer, retrySeconds: peerRetrySeconds }),
+  };
+}
+
+/** What was found and what became of it, in words that need no knowledge of how a rebuild works. */
+export function describeRebuild(
+  plan: RebuildPlan,
+  { region, peerRegion }: Pick<Deployment, 'region' | 'peerRegion'>,
+  executed: boolean,
+): string {
+  const count = plan.entries.length;
+  const points = (n: number) => (n === 1 ? '1 recovery point' : `${n} recovery points`);
+  const changes = plan.entries.filter(({ action }) => action !== 'keep');
+  const lines = [
+    `${points(count)} in the vault of ${region}, ${countChanges(count, changes.length, executed)}`,
+  ];
+  if (plan.notCompared > 0)
+    lines.push(
+      `${points(plan.notCompared)} not compared with the copy in ${peerRegion}: rebuild again, without --peer-lost, once it answers`,
+    );
+  if (changes.length === 0) return lines.join('\n');
+  const rows = changes.map(({ action, point, from }) => [
+    action,
+    point.source,
+    point.id,
+    from ?? '-',
+    point.state,
+  ]);
+  return [table(['ACTION', 'SOURCE', 'RECOVERY POINT', 'FROM', 'TO'], rows), ...lines].join('\n');
+}
+
+function countChanges(points: number, changes: number, executed: boolean): string {
+  if (points === 0) return 'nothing to record';
+  if (changes === 0) return points === 1 ? 'known already' : 'all known already';
+  return `${changes} ${executed ? 'written' : 'would change'}`;
 }

@@ -1,7 +1,8 @@
 import pLimit from 'p-limit';
+import type { Manifest } from '../vault/manifest.ts';
 import type { ListedRecoveryPoint, Vault } from '../vault/vault.ts';
 import type { CatalogStore } from './catalog-store.ts';
-import { compareCopy, type CopyStores } from './compare-copy.ts';
+import { compareCopy, type CopyComparison, type CopyStores } from './compare-copy.ts';
 import { type PointState, recordOf } from './point-record.ts';
 import type { RecoveryPoint, RecoveryPointState } from './recovery-point.ts';
 
@@ -20,6 +21,8 @@ export interface RebuildPlan {
   readonly entries: readonly RebuildEntry[];
   /** Points that the catalogue lists and this vault does not hold: lost, or not replicated yet. They are reported, not removed. */
   readonly notInVault: readonly { readonly source: string; readonly id: string }[];
+  /** How many points could not be held against the other Region's copy, because it was not asked or did not answer. */
+  readonly notCompared: number;
 }
 
 export interface RebuildEntry {
@@ -27,6 +30,8 @@ export interface RebuildEntry {
   readonly point: RecoveryPoint;
   /** State in the catalogue until now. */
   readonly from?: RecoveryPointState;
+  /** Whether its copy was looked at; a point that is not whole here has none to be. */
+  readonly compared: boolean;
 }
 
 /** Reads the vault, one source after the other, and works out each point's record and state from its objects. */
@@ -37,11 +42,16 @@ export async function planRebuild(
   const sources = options.source === undefined ? await deps.vault.listSources() : [options.source];
   const entries: RebuildEntry[] = [];
   const limit = pLimit(4);
+  const askPeer = askUntilSilent(deps.stores);
   for (const source of sources) {
     const listed = await deps.vault.list(source);
-    entries.push(...(await Promise.all(listed.map((point) => limit(() => entryFor(deps, point))))));
+    entries.push(...(await Promise.all(listed.map((point) => limit(() => entryFor(deps, point, askPeer))))));
   }
-  return { entries, notInVault: await findNotInVault(deps, entries, options.source) };
+  return {
+    entries,
+    notInVault: await findNotInVault(deps, entries, options.source),
+    notCompared: entries.filter(({ compared }) => !compared).length,
+  };
 }
 
 /** Writes the plan. Idempotent, point by point: interrupted at any line it leaves a catalogue that is right as far as it goes. */
@@ -59,25 +69,43 @@ export async function executeRebuild(
   return { created: count('create'), changed: count('change'), kept: count('keep') };
 }
 
-async function entryFor(deps: RebuildDependencies, listed: ListedRecoveryPoint): Promise<RebuildEntry> {
-  const { manifest } = listed;
-  const known = await deps.catalog.getRecoveryPoint(manifest.source, manifest.id);
-  const point = recordOf(manifest, deps.region, await stateOf(deps, listed, known));
-  if (known === undefined) return { action: 'create', point };
-  const same = known.state === point.state && known.manifestSha256 === point.manifestSha256;
-  return { action: same ? 'keep' : 'change', point: same ? known : point, from: known.state };
+type AskPeer = (manifest: Manifest) => Promise<CopyComparison>;
+
+/** A Region that was silent once is not asked for each further point: its silence would cost that long every time. */
+function askUntilSilent(stores: CopyStores | undefined): AskPeer {
+  let silent = stores === undefined;
+  return async (manifest) => {
+    if (stores === undefined || silent) return { answer: 'unreachable' };
+    const comparison = await compareCopy(stores, manifest);
+    if (comparison.answer === 'unreachable') silent = true;
+    return comparison;
+  };
 }
 
-async function stateOf(
+async function entryFor(
   deps: RebuildDependencies,
   listed: ListedRecoveryPoint,
-  known: RecoveryPoint | undefined,
-): Promise<PointState> {
-  if (listed.state === 'arriving') return { state: 'arriving', missing: Math.max(1, listed.missing.length) };
-  const comparison =
-    deps.stores === undefined
-      ? { answer: 'unreachable' as const }
-      : await compareCopy(deps.stores, listed.manifest);
+  askPeer: AskPeer,
+): Promise<RebuildEntry> {
+  const { manifest } = listed;
+  const known = await deps.catalog.getRecoveryPoint(manifest.source, manifest.id);
+  const comparison = listed.state === 'arriving' ? undefined : await askPeer(manifest);
+  const point = recordOf(manifest, deps.region, stateOf(deps, { listed, known, comparison }));
+  const compared = comparison?.answer !== 'unreachable';
+  if (known === undefined) return { action: 'create', point, compared };
+  const same = known.state === point.state && known.manifestSha256 === point.manifestSha256;
+  return { action: same ? 'keep' : 'change', point: same ? known : point, from: known.state, compared };
+}
+
+interface PointFacts {
+  readonly listed: ListedRecoveryPoint;
+  readonly known: RecoveryPoint | undefined;
+  /** Missing for a point that is not whole here. */
+  readonly comparison: CopyComparison | undefined;
+}
+
+function stateOf(deps: RebuildDependencies, { listed, known, comparison }: PointFacts): PointState {
+  if (comparison === undefined) return { state: 'arriving', missing: Math.max(1, listed.missing.length) };
   const now = deps.now().toISOString();
   const protectedAt = known?.state === 'protected' ? known.protectedAt : now;
   switch (comparison.answer) {

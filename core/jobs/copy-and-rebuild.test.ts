@@ -301,6 +301,27 @@ describe('a rebuild of the catalogue', () => {
     expect(await stateOf(partial.id)).toBe('protected');
   });
 
+  it('asks a Region that is silent once, not for every point, and takes nothing back', async () => {
+    const first = await backUp();
+    replicate();
+    await rebuild();
+    for (let i = 0; i < 6; i += 1) await backUp();
+    let asked = 0;
+    const silent = {
+      head: async () => {
+        asked += 1;
+        throw new HoldfastError('VAULT_UNAVAILABLE', 'no answer');
+      },
+    };
+    const { plan, done } = await rebuild({ stores: { own: stores.own, peer: silent } });
+    // As many as are looked at side by side.
+    expect(asked).toBeLessThanOrEqual(4);
+    expect(asked).toBeGreaterThan(0);
+    expect([plan.notCompared, done]).toEqual([7, { created: 6, changed: 0, kept: 1 }]);
+    expect(await stateOf(first.id)).toBe('protected');
+    expect((await rebuild()).plan.notCompared).toBe(0);
+  });
+
   it('takes protection back from what is damaged here, and reports what the vault does not hold', async () => {
     const manifest = await backUp();
     replicate();

@@ -18,7 +18,7 @@ export async function recover(drill: Drill): Promise<void> {
   const source = made(plan.sources[0], 'source').id;
   await drill.step('rebuild the catalogue', 'standby', async () => {
     const lost = await loseCatalogue(drill);
-    await holdfast(drill, ['catalog', 'rebuild', '--region', region]);
+    await holdfast(drill, ['catalog', 'rebuild', '--region', region, '--peer-lost']);
     const points = await openCatalog(drill, region).listRecoveryPoints({ source, limit: 20 });
     const usable = points.filter((point) => point.state !== 'arriving');
     state.chosen = made(usable[0], 'recovery point that can be restored').id;
