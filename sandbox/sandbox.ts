@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type LocalAws, startAws } from './aws/local-aws.ts';
 import { freePort } from './postgres/postgres-server.ts';
 import { stopExecutions } from './region-switch.ts';
+import type { CallCount } from './router/call-ledger.ts';
 import type { Faults } from './router/faults.ts';
 import { type Router, startRouter } from './router/router.ts';
 
@@ -27,6 +28,8 @@ export interface Sandbox {
   /** What a process in that Region needs to reach the sandbox. */
   environment(region: string): Record<string, string>;
   counts(): Readonly<Record<string, number>>;
+  /** Calls that ended since the last reset, by caller: `sandbox` (commands), `function` (Lambda), `task`, or whoever signed. */
+  calls(): readonly CallCount[];
   resetCounts(): void;
   /** Resets connections, kills task processes, stops executions and silences schedules of that Region. */
   killRegion(region: string): Promise<void>;
@@ -84,6 +87,7 @@ function assemble({ aws, router, directory, containers }: Parts): Sandbox {
       AWS_DEFAULT_REGION: region,
     }),
     counts: () => router.counts(),
+    calls: () => router.calls(),
     resetCounts: () => router.resetCounts(),
     killRegion: async (region) => {
       router.killRegion(region);

@@ -8,6 +8,8 @@ export interface RequestScope {
   readonly operation: string;
   /** Path and query, decoded. */
   readonly path: string;
+  /** The access key id of the signature; `anonymous` without one. */
+  readonly caller: string;
 }
 
 /** Services whose control planes live in us-east-1 whatever the caller's Region is. */
@@ -21,18 +23,18 @@ const spokenNames: Readonly<Record<string, string>> = {
   aws4_request: 'unknown',
 };
 
-const credential = /(?:Credential=|^)[^/\s]+\/\d{8}\/([^/]+)\/([^/]+)\/aws4_request/;
+const credential = /(?:Credential=|^)([^/\s]+)\/\d{8}\/([^/]+)\/([^/]+)\/aws4_request/;
 
 /** Header signature first, presigned query second; an unsigned request counts for the global Region. */
 export function readRequestScope(request: IncomingMessage): RequestScope {
   const url = new URL(request.url ?? '/', 'http://router');
-  const match =
+  const [, caller = 'anonymous', signedRegion, signedService = 'anonymous'] =
     credential.exec(request.headers.authorization ?? '') ??
-    credential.exec(url.searchParams.get('X-Amz-Credential') ?? '');
-  const signed = match?.[2] ?? 'anonymous';
-  const service = spokenNames[signed] ?? signed;
-  const region = match?.[1] === undefined || globalServices.has(service) ? globalRegion : match[1];
-  return { region, service, operation: readOperation(request, url, service), path: decoded(url) };
+    credential.exec(url.searchParams.get('X-Amz-Credential') ?? '') ??
+    [];
+  const service = spokenNames[signedService] ?? signedService;
+  const region = signedRegion === undefined || globalServices.has(service) ? globalRegion : signedRegion;
+  return { region, service, operation: readOperation(request, url, service), path: decoded(url), caller };
 }
 
 function decoded(url: URL): string {

@@ -65,6 +65,47 @@ describe('startRouter', () => {
     await expect(east.send(new ListTablesCommand({}))).resolves.toMatchObject({ TableNames: ['kept'] });
   });
 
+  it('writes down who called which Region and what became of it', async () => {
+    const [dead, alive] = ['us-east-1', 'us-west-2'].map((region) => new DynamoDBClient(settings(region)));
+    await dead!.send(new ListTablesCommand({}));
+    router.killRegion('us-east-1');
+    router.resetCounts();
+    await expect(dead!.send(new ListTablesCommand({}))).rejects.toMatchObject({ code: 'ECONNRESET' });
+    await alive!.send(new ListTablesCommand({}));
+    router.faults.add({ region: 'us-west-2', service: 'dynamodb', effect: 'reset', first: 1 });
+    await expect(alive!.send(new ListTablesCommand({}))).rejects.toMatchObject({ code: 'ECONNRESET' });
+    const call = { service: 'dynamodb', operation: 'ListTables', caller: 'test', count: 1 };
+    expect(router.calls()).toEqual([
+      { ...call, region: 'us-east-1', outcome: 'refused' },
+      { ...call, region: 'us-west-2', outcome: 'answered' },
+      { ...call, region: 'us-west-2', outcome: 'cutOff' },
+    ]);
+    router.reviveRegion('us-east-1');
+  });
+
+  it('cuts off a delayed call whose Region dies while it waits', async () => {
+    router.faults.add({ effect: 'delay', delayMilliseconds: 150, first: 1 });
+    const call = new DynamoDBClient(settings('us-east-1')).send(new ListTablesCommand({}));
+    await Promise.all([
+      expect(call).rejects.toMatchObject({ code: 'ECONNRESET' }),
+      new Promise((resolve) => setTimeout(resolve, 50)).then(() => router.killRegion('us-east-1')),
+    ]);
+    expect(router.calls()).toMatchObject([{ region: 'us-east-1', outcome: 'refused' }]);
+    router.reviveRegion('us-east-1');
+  });
+
+  it('leads no way around: the other Region does not hand out what a dead Region stores', async () => {
+    const east = new S3Client(settings('us-east-1'));
+    await east.send(new CreateBucketCommand({ Bucket: 'home' }));
+    await east.send(new PutObjectCommand({ Bucket: 'home', Key: 'k', Body: 'x' }));
+    router.killRegion('us-east-1');
+    const west = new S3Client(settings('us-west-2'));
+    await expect(west.send(new GetObjectCommand({ Bucket: 'home', Key: 'k' }))).rejects.toMatchObject({
+      name: 'PermanentRedirect',
+    });
+    router.reviveRegion('us-east-1');
+  });
+
   it('loses the reply of a write that took effect', async () => {
     const s3 = new S3Client(settings('us-east-1'));
     await s3.send(new CreateBucketCommand({ Bucket: 'lost' }));
@@ -76,6 +117,21 @@ describe('startRouter', () => {
     await expect(s3.send(new HeadObjectCommand({ Bucket: 'lost', Key: 'k' }))).resolves.toMatchObject({
       ContentLength: 1,
     });
+  });
+
+  it('hides an object as if it had never been there', async () => {
+    const s3 = new S3Client(settings('us-east-1'));
+    await s3.send(new CreateBucketCommand({ Bucket: 'hidden' }));
+    await s3.send(new PutObjectCommand({ Bucket: 'hidden', Key: 'k', Body: 'x' }));
+    const rule = router.faults.add({ service: 's3', path: 'hidden/k', effect: 'missing' });
+    await expect(s3.send(new HeadObjectCommand({ Bucket: 'hidden', Key: 'k' }))).rejects.toMatchObject({
+      name: 'NotFound',
+    });
+    await expect(s3.send(new GetObjectCommand({ Bucket: 'hidden', Key: 'k' }))).rejects.toMatchObject({
+      name: 'NoSuchKey',
+    });
+    router.faults.remove(rule);
+    await expect(s3.send(new HeadObjectCommand({ Bucket: 'hidden', Key: 'k' }))).resolves.toBeDefined();
   });
 
   it('disturbs only the paths it was told', async () => {

@@ -1,5 +1,6 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type net from 'node:net';
+import { type CallCount, CallLedger } from './call-ledger.ts';
 import { Faults, type FaultRule } from './faults.ts';
 import { type RequestScope, readRequestScope } from './request-scope.ts';
 
@@ -13,6 +14,9 @@ export interface Router {
   readonly faults: Faults;
   /** Calls passed on or disturbed since the last reset, by `region/service/operation`. */
   counts(): Readonly<Record<string, number>>;
+  /** Calls that ended since the last reset: who made them and what became of them. */
+  calls(): readonly CallCount[];
+  /** Forgets both. */
   resetCounts(): void;
   /** Connections of that Region are reset, now and from now on, until `reviveRegion`. */
   killRegion(region: string): void;
@@ -48,7 +52,11 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     endpoint: `http://127.0.0.1:${port}`,
     faults: state.faults,
     counts: () => Object.fromEntries(state.counts),
-    resetCounts: () => state.counts.clear(),
+    calls: () => state.ledger.list(),
+    resetCounts: () => {
+      state.counts.clear();
+      state.ledger.clear();
+    },
     killRegion: (region) => state.killRegion(region),
     reviveRegion: (region) => void state.dead.delete(region),
     deadRegions: () => [...state.dead],
@@ -63,6 +71,7 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
 class RouterState {
   readonly faults = new Faults();
   readonly counts = new Map<string, number>();
+  readonly ledger = new CallLedger();
   readonly dead = new Set<string>();
   readonly agent = new http.Agent({ keepAlive: true, maxSockets: 512 });
   readonly #upstream: URL;
@@ -81,33 +90,46 @@ class RouterState {
     const scope = readRequestScope(request);
     const key = `${scope.region}/${scope.service}/${scope.operation}`;
     this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
-    if (this.dead.has(scope.region)) {
-      request.socket.resetAndDestroy();
-      return;
-    }
+    if (this.#isRefused(request, scope)) return;
     const fault = this.faults.take(scope);
     switch (fault?.effect) {
       case 'reset':
+        this.ledger.record(scope, 'cutOff');
         request.socket.resetAndDestroy();
         return;
       case 'throttle':
       case 'error':
       case 'deny':
+      case 'missing':
+        this.ledger.record(scope, 'answered');
         refuse(request, response, fault);
         return;
       case 'delay':
-        setTimeout(() => this.#pass(request, response, scope), fault.delayMilliseconds ?? 1_000);
+        setTimeout(() => {
+          // The Region may have been switched off meanwhile.
+          if (!this.#isRefused(request, scope)) this.#pass(request, response, scope);
+        }, fault.delayMilliseconds ?? 1_000);
         return;
       default:
         this.#pass(request, response, scope, fault?.effect === 'lostReply');
     }
   }
 
+  #isRefused(request: IncomingMessage, scope: RequestScope): boolean {
+    if (!this.dead.has(scope.region)) return false;
+    this.ledger.record(scope, 'refused');
+    request.socket.resetAndDestroy();
+    return true;
+  }
+
   // oxlint-disable-next-line max-params -- request and response are one pair
   #pass(request: IncomingMessage, response: ServerResponse, scope: RequestScope, loseReply = false): void {
     const socket = request.socket;
     this.#inFlight.set(socket, scope);
-    response.on('close', () => this.#inFlight.delete(socket));
+    response.on('close', () => {
+      this.#inFlight.delete(socket);
+      this.ledger.record(scope, response.writableFinished ? 'answered' : 'cutOff');
+    });
     const { expect: _answeredHere, ...headers } = request.headers;
     const upstream = http.request(
       {
@@ -135,12 +157,16 @@ class RouterState {
   }
 }
 
+const refusals = {
+  throttle: { status: 503, code: 'SlowDown' },
+  error: { status: 500, code: 'InternalError' },
+  deny: { status: 403, code: 'AccessDenied' },
+  missing: { status: 404, code: 'NoSuchKey' },
+} as const;
+
 /** Error bodies in both dialects: the SDKs read the code from XML (S3, query) or from the JSON's `__type`. */
 function refuse(request: IncomingMessage, response: ServerResponse, fault: FaultRule): void {
-  const status = { throttle: 503, error: 500, deny: 403 }[fault.effect as 'throttle' | 'error' | 'deny'];
-  const code = { throttle: 'SlowDown', error: 'InternalError', deny: 'AccessDenied' }[
-    fault.effect as 'throttle' | 'error' | 'deny'
-  ];
+  const { status, code } = refusals[fault.effect as keyof typeof refusals];
   const json = request.headers['x-amz-target'] !== undefined;
   const body = json
     ? JSON.stringify({
