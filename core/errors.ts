@@ -59,6 +59,7 @@ export const errorCatalogue = {
   TARGET_NOT_FOUND: notFound('the plan has no such target'),
   TARGET_NOT_EMPTY: refused('a restore never overwrites: the target holds data'),
   TARGET_TOO_OLD: refused("the target server's major version is below the source's"),
+  TARGET_ENCODING: refused("the target database's encoding cannot take every text that the source's can"),
   SOURCE_UNREACHABLE: transient('the source does not accept connections or stopped answering'),
   SOURCE_CREDENTIALS: failed('the source refused the user name or the password'),
   SOURCE_PRIVILEGES: failed('the backup user may not read something that must be backed up'),

@@ -25,7 +25,23 @@ const hints: Partial<Record<ErrorCode, string>> = {
   SOURCE_UNREACHABLE: 'is the server running, and do host, port and security groups let this place reach it?',
   SOURCE_TLS:
     'does the server offer TLS, and does its certificate chain to the given authorities and name its host?',
+  DISK_FULL:
+    'make room where the database server keeps its data; a restore then needs a new, empty target, because this one holds a part only',
 };
+
+const recoveryConflict = /due to conflict with recovery/i;
+const encodingTrouble = /has no equivalent in encoding|invalid byte sequence for encoding/i;
+
+/** What the words of the server tell better than the code. */
+function hintFor(named: ErrorCode | undefined, message: string): string | undefined {
+  if (recoveryConflict.test(message)) {
+    return 'replication needs what the backup still reads: set hot_standby_feedback = on and raise max_standby_streaming_delay on the standby, or back up the primary';
+  }
+  if (encodingTrouble.test(message)) {
+    return 'is all text valid in the encoding that the source declares, and has the target the same one (CREATE DATABASE … ENCODING … TEMPLATE template0)?';
+  }
+  return named === undefined ? undefined : hints[named];
+}
 
 interface PgLikeError {
   readonly message: string;
@@ -42,12 +58,13 @@ export function translatePgError(error: unknown, doing: string): unknown {
       ? error
       : new HoldfastError('TOOL_FAILED', `${doing}: ${message}`, {
           cause: error,
+          hint: hintFor(undefined, message),
           detail: { sqlState: code },
         });
   }
   return new HoldfastError(named, `${doing}: ${message}`, {
     cause: error,
-    hint: hints[named],
+    hint: hintFor(named, message),
     detail: { sqlState: code },
   });
 }
@@ -59,7 +76,7 @@ export function errorFromLines(lines: readonly string[], doing: string): Holdfas
     const named = codeOf(state, line);
     if (named === undefined) continue;
     return new HoldfastError(named, `${doing}: ${line}`, {
-      hint: hints[named],
+      hint: hintFor(named, line),
       detail: { lastLines: lines.map(redact) },
     });
   }
@@ -88,7 +105,9 @@ function codeOf(code: string | undefined, message: string): ErrorCode | undefine
     return 'SOURCE_UNREACHABLE';
   if (unreachable.test(message)) return 'SOURCE_UNREACHABLE';
   if (/permission denied|row-level security/i.test(message)) return 'SOURCE_PRIVILEGES';
-  if (/canceling statement due to lock timeout/i.test(message)) return 'SOURCE_CHANGED';
+  if (/canceling statement due to lock timeout/i.test(message) || recoveryConflict.test(message))
+    return 'SOURCE_CHANGED';
+  if (encodingTrouble.test(message)) return 'TOOL_FAILED';
   return undefined;
 }
 

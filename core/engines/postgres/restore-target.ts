@@ -1,5 +1,8 @@
+import * as z from 'zod';
 import { HoldfastError } from '../../errors.ts';
+import type { Manifest } from '../../vault/manifest.ts';
 import type { PostgresConnection } from './connection.ts';
+import { quoteIdentifier } from './quote.ts';
 import type { ServerFacts } from './server.ts';
 import type { Session } from './session.ts';
 
@@ -53,6 +56,30 @@ export function requireMajor(target: ServerFacts, sourceVersion: string): void {
     `the target runs PostgreSQL ${target.version}, the backup is from ${sourceVersion}`,
     {
       hint: `restore into PostgreSQL ${sourceMajor} or newer`,
+    },
+  );
+}
+
+const sourceDatabase = z.object({ database: z.object({ encoding: z.string() }) });
+
+/**
+ * Text is converted only where nothing can get lost: UTF8 has every character of the others, but none of SQL_ASCII, which
+ * holds bytes of no known encoding. Anything else would stop a restore in its middle, or change bytes without a word.
+ * @throws TARGET_ENCODING
+ */
+export function requireEncoding(
+  target: Pick<ServerFacts, 'encoding'>,
+  manifest: Pick<Manifest, 'billOfMaterials'>,
+  connection: Pick<PostgresConnection, 'dbname'>,
+): void {
+  const encoding = sourceDatabase.safeParse(manifest.billOfMaterials).data?.database.encoding;
+  if (encoding === undefined || target.encoding === encoding) return;
+  if (target.encoding === 'UTF8' && encoding !== 'SQL_ASCII') return;
+  throw new HoldfastError(
+    'TARGET_ENCODING',
+    `the target database ${connection.dbname} is in ${target.encoding}, the backup is from ${encoding}`,
+    {
+      hint: `make a new database in the same encoding, for example CREATE DATABASE ${quoteIdentifier(`${connection.dbname}_restored`)} ENCODING '${encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0, and restore into that`,
     },
   );
 }

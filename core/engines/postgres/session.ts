@@ -17,6 +17,8 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #onAbort: () => void;
   #closed = false;
+  /** Why the server ended the connection while nothing was asked. */
+  #lost: Error | undefined;
 
   private constructor(client: pg.Client, options: SessionOptions) {
     this.#client = client;
@@ -41,8 +43,8 @@ export class Session {
       keepAliveInitialDelayMillis: 10_000,
       connectionTimeoutMillis: 30_000,
     });
-    client.on('error', () => undefined);
     const session = new Session(client, options);
+    client.on('error', (error) => (session.#lost ??= error));
     try {
       await client.connect();
     } catch (error) {
@@ -94,7 +96,8 @@ export class Session {
     } catch (error) {
       answer.catch(() => undefined);
       throwIfAborted(this.#options.signal);
-      throw translatePgError(error, 'query failed');
+      // The driver only says that it lost the connection; the server said why.
+      throw translatePgError(this.#lost ?? error, 'query failed');
     } finally {
       clearTimeout(timer);
     }
