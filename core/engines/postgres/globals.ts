@@ -85,8 +85,10 @@ export async function readGlobals(session: Session, major: number): Promise<Glob
         'grantee', case when a.grantee = 0 then null else pg_catalog.pg_get_userbyid(a.grantee) end,
         'privilege', a.privilege_type, 'grantable', a.is_grantable)) from pg_catalog.aclexplode(d.datacl) a), '[]') end as grants
     from pg_catalog.pg_database d where d.datname = current_database()`);
+  // Only those that this database uses: a target that lacks another loses nothing by it.
   const tablespaces = await session.query<{ name: string }>(
-    `select spcname as name from pg_catalog.pg_tablespace where spcname !~ '^pg_' order by 1`,
+    `select spcname as name from pg_catalog.pg_tablespace t where spcname !~ '^pg_'
+       and exists (select from pg_catalog.pg_class c where c.reltablespace = t.oid) order by 1`,
   );
   return { roles, memberships, settings, database, tablespaces: tablespaces.map((row) => row.name) };
 }
