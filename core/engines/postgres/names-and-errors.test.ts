@@ -60,6 +60,28 @@ describe('errors of the server and its programs', () => {
     expect(errorFromLines(['ERROR:  23505: duplicate key'], 'copy')).toBeUndefined();
   });
 
+  it('say what to do', () => {
+    const told = (line: string) => {
+      const error = errorFromLines([line], 'doing');
+      return [error?.code, error?.hint];
+    };
+    const conflict = 'canceling statement due to conflict with recovery';
+    for (const line of [`ERROR:  40001: ${conflict}`, `pg_dump: error: query failed: ERROR:  ${conflict}`])
+      expect(told(line)).toEqual(['SOURCE_CHANGED', expect.stringContaining('hot_standby_feedback')]);
+    expect(told('ERROR:  22021: invalid byte sequence for encoding "UTF8": 0xe9')).toEqual([
+      'TOOL_FAILED',
+      expect.stringContaining('ENCODING'),
+    ]);
+    expect(told('INDEX i: could not write to file "x": No space left on device')).toEqual([
+      'DISK_FULL',
+      expect.stringContaining('a restore then needs a new, empty target'),
+    ]);
+    expect(told('EXTENSION x: could not execute query: ERROR:  extension "x" is not available')).toEqual([
+      'TOOL_FAILED',
+      expect.stringContaining('install the extension'),
+    ]);
+  });
+
   it('lose the passwords that commands carry', () => {
     expect(
       redact("Command was: CREATE USER MAPPING FOR a SERVER s OPTIONS (password 'geheim');"),

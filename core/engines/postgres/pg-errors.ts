@@ -31,6 +31,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
 
 const recoveryConflict = /due to conflict with recovery/i;
 const encodingTrouble = /has no equivalent in encoding|invalid byte sequence for encoding/i;
+const extensionMissing = /extension "[^"]*" is not available|could not open extension control file/i;
 
 /** What the words of the server tell better than the code. */
 function hintFor(named: ErrorCode | undefined, message: string): string | undefined {
@@ -39,6 +40,9 @@ function hintFor(named: ErrorCode | undefined, message: string): string | undefi
   }
   if (encodingTrouble.test(message)) {
     return 'is all text valid in the encoding that the source declares, and has the target the same one (CREATE DATABASE … ENCODING … TEMPLATE template0)?';
+  }
+  if (extensionMissing.test(message)) {
+    return "install the extension on the target's server, in the source's version or newer, and restore into a new database";
   }
   return named === undefined ? undefined : hints[named];
 }
@@ -107,7 +111,7 @@ function codeOf(code: string | undefined, message: string): ErrorCode | undefine
   if (/permission denied|row-level security/i.test(message)) return 'SOURCE_PRIVILEGES';
   if (/canceling statement due to lock timeout/i.test(message) || recoveryConflict.test(message))
     return 'SOURCE_CHANGED';
-  if (encodingTrouble.test(message)) return 'TOOL_FAILED';
+  if (encodingTrouble.test(message) || extensionMissing.test(message)) return 'TOOL_FAILED';
   return undefined;
 }
 

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { HoldfastError } from '../../errors.ts';
 import { startChild, toolFailed } from '../child-process.ts';
 import { decompressStream } from '../../vault/compress.ts';
-import { redact } from './pg-errors.ts';
+import { errorFromLines, redact } from './pg-errors.ts';
 import { parseTableOfContents, type TocEntry } from './restore-toc.ts';
 
 export interface ArchiveOptions {
@@ -92,7 +92,7 @@ export class SchemaArchive {
     const fatal = errors.entries.find((error) => !options.isTolerable(error));
     if (end.code !== 0 && (fatal !== undefined || !errors.ignoredByTool)) {
       const said = fatal === undefined ? child.errorTail().map(redact) : [fatal];
-      throw toolFailed('pg_restore', end, said);
+      throw errorFromLines(said, 'pg_restore failed') ?? toolFailed('pg_restore', end, said);
     }
     return errors.entries;
   }
