@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { keepYoungBuffersFew } from '../core/vault/young-buffers.ts';
 import { createProgram } from './program.ts';
 import { exitWithUsageError } from './run-command.ts';
 
@@ -10,6 +11,7 @@ function readArguments(): string[] {
   return JSON.parse(fs.readFileSync(Number(fd), 'utf8')) as string[];
 }
 
+keepYoungBuffersFew();
 const args = readArguments();
 process.title = `holdfast ${args
   .slice(0, 2)

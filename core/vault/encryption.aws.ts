@@ -37,7 +37,7 @@ export async function* encryptMessage(
     frameLength: frameBytes,
     encryptionContext: { ...context },
   });
-  const message = new PassThrough({ highWaterMark: frameBytes });
+  const message = new PassThrough({ readableObjectMode: true, readableHighWaterMark: 8 });
   cipher.on('error', (error) => message.destroy(error));
   finished(plaintext, { writable: false }, (error) => {
     if (error) message.destroy(error);
