@@ -80,14 +80,15 @@ async function readCanary(leader: Session): Promise<Manifest['canary']> {
 export const canarySql = `select c.seq::text as newest, to_char(c.written_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
   from holdfast.canary c order by c.seq desc limit 1`;
 
-async function subscriptionsNotCovered(
-  leader: Session,
+/** Subscriptions of the database that the backup user may not read. */
+export async function subscriptionsNotCovered(
+  session: Session,
   isSuperuser: boolean,
 ): Promise<Manifest['notCovered']> {
   if (isSuperuser) return [];
   // Anybody may see that there are some; what they connect to is for superusers only, and pg_dump leaves them out.
-  const rows = await leader.query<{ name: string }>(
-    `select subname as name from pg_catalog.pg_subscription where subdbid = (select oid from pg_catalog.pg_database where datname = current_database())`,
+  const rows = await session.query<{ name: string }>(
+    `select subname as name from pg_catalog.pg_subscription where subdbid = (select oid from pg_catalog.pg_database where datname = current_database()) order by 1`,
   );
   return rows.map((row) => ({
     name: `subscription ${row.name}`,

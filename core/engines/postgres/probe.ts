@@ -1,5 +1,6 @@
 import { isHoldfastError } from '../../errors.ts';
 import type { ProbeFinding, ProbeReport } from '../engine.ts';
+import { subscriptionsNotCovered } from './backup-facts.ts';
 import type { PostgresConnection } from './connection.ts';
 import { listNotCovered } from './coverage.ts';
 import { isCopied, readRelations, type Relation } from './inventory.ts';
@@ -36,6 +37,7 @@ export async function probePostgres(
     ];
     const notCovered = [
       ...listNotCovered(relations, standby),
+      ...(await subscriptionsNotCovered(session, server.isSuperuser)),
       { name: 'passwords of roles', reason: 'hashes are never stored: roles come back without a password' },
     ];
     return {

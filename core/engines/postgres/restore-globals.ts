@@ -90,7 +90,19 @@ export async function restoreDatabaseProperties(session: Session, globals: Globa
     const error = await attempt(session, statement);
     if (error !== undefined) warnings.push(`${statement}: ${error}`);
   }
-  return warnings;
+  return [...warnings, ...(await disabledSubscriptions(session))];
+}
+
+/** A restored subscription does not connect: it would take changes away from the database that it was backed up from. */
+async function disabledSubscriptions(session: Session): Promise<string[]> {
+  const rows = await session.query<{ name: string }>(
+    `select subname as name from pg_catalog.pg_subscription
+     where subdbid = (select oid from pg_catalog.pg_database where datname = current_database()) and not subenabled order by 1`,
+  );
+  return rows.map(
+    ({ name }) =>
+      `subscription ${name} is disabled: see that nothing else uses its slot, then ALTER SUBSCRIPTION ${quoteIdentifier(name)} ENABLE and REFRESH PUBLICATION`,
+  );
 }
 
 /** Tablespaces of the source's server that the target's server has not. */
