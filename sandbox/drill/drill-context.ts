@@ -1,9 +1,11 @@
 import type { CheckResult } from '../../core/engines/engine.ts';
 import type { PostgresConnection } from '../../core/engines/postgres/connection.ts';
+import { HoldfastError } from '../../core/errors.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import type { PostgresServer } from '../postgres/postgres-server.ts';
 import type { Sandbox } from '../sandbox.ts';
 import type { DrillReport, ReportStep, StepPlace } from './report.ts';
+import type { Sabotage } from './steps/sabotage.ts';
 import type { StepDisplay, Terminal } from './terminal.ts';
 import type { LiveWriter } from './workload/live-writer.ts';
 
@@ -15,6 +17,8 @@ export interface DrillOptions {
   readonly signal: AbortSignal;
   /** Keep sandbox and restored database running until interrupted. */
   readonly keep: boolean;
+  /** Faults to make, to see that the drill notices them. */
+  readonly sabotage: ReadonlySet<Sabotage>;
 }
 
 /** What the steps hand on to each other. Filled as the drill goes. */
@@ -104,6 +108,13 @@ export class Drill {
       throw error;
     }
   }
+}
+
+/** Says which checks did not hold; what each found is with the checks themselves. */
+export function checksFailed(checks: readonly CheckResult[]): HoldfastError {
+  const broken = checks.filter(({ ok }) => !ok).map(({ name }) => name);
+  const count = broken.length === 1 ? '1 check' : `${broken.length} checks`;
+  return new HoldfastError('CHECK_FAILED', `${count} did not hold: ${broken.join('; ')}`);
 }
 
 /** A part of the state that an earlier step must have made. */

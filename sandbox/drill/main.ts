@@ -1,9 +1,10 @@
-// usage: npm run drill [-- --source postgres://… | --scale N | --keep | --out FOLDER | --json]
+// usage: npm run drill [-- --source postgres://… | --scale N | --keep | --sabotage WHAT | --out FOLDER | --json]
 // The whole product rehearsing a disaster on this machine. Exit code 0 only if everything held.
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { HoldfastError } from '../../core/errors.ts';
 import { runDrill } from './run-drill.ts';
+import { type Sabotage, sabotages } from './steps/sabotage.ts';
 import { Terminal } from './terminal.ts';
 
 const usage = `usage: npm run drill [-- OPTIONS]
@@ -14,6 +15,7 @@ restores in the other, and measures what was promised.
   --source postgres://…  use your own database instead, read-only (it is neither written to nor destroyed)
   --scale N              size of the generated shop; 1 is about 260 MB (default 1)
   --keep                 keep the sandbox and the restored database running until Ctrl-C
+  --sabotage WHAT        make a fault on purpose, to see that the drill notices: object, data, region (or several: object,data)
   --out FOLDER           where the report goes (default out/drill)
   --json                 print report.json on stdout
   --help`;
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     scale: { type: 'string', default: '1' },
     out: { type: 'string', default: 'out/drill' },
     keep: { type: 'boolean', default: false },
+    sabotage: { type: 'string', default: '' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -43,6 +46,14 @@ if (values.source !== undefined && !/^postgres(ql)?:\/\/[^/]+\/.+/.test(values.s
   process.exit(2);
 }
 
+const known: ReadonlySet<string> = new Set(sabotages);
+const isKnown = (word: string): word is Sabotage => known.has(word);
+const asked = values.sabotage.split(',').filter((word) => word !== '');
+if (!asked.every(isKnown)) {
+  console.error(`--sabotage is ${values.sabotage}; allowed are ${sabotages.join(', ')}, several with commas`);
+  process.exit(2);
+}
+
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => stop.abort(new HoldfastError('JOB_ABORTED', 'the drill was interrupted')));
@@ -53,6 +64,7 @@ const report = await runDrill(
     outFolder: path.resolve(values.out),
     signal: stop.signal,
     keep: values.keep,
+    sabotage: new Set(asked),
     ...(values.source === undefined ? {} : { source: values.source }),
   },
   new Terminal(values.json ? process.stderr : process.stdout),

@@ -19,11 +19,12 @@ export class Terminal {
   }
 
   title(text: string): void {
-    this.#print(`\n${this.#bold(text)}`);
+    this.#print(`\n${this.#bold(this.#fit(text, 0))}`);
   }
 
+  /** Broken between words; what follows stands below the line's first word. */
   line(text: string): void {
-    this.#print(text);
+    for (const line of text.split('\n')) this.#print(this.#fit(line, /^ */.exec(line)?.[0].length ?? 0));
   }
 
   begin(name: string): StepDisplay {
@@ -38,7 +39,7 @@ export class Terminal {
         this.#running.delete(name);
         const at = `${((Date.now() - this.#began) / 1_000).toFixed(0)} s`.padStart(6);
         this.#print(
-          `${at}  ${ok ? this.#color('32', '✓') : this.#color('31', '✗')} ${name}  ${this.#dim(sayDuration(seconds))}\n          ${this.#dim(detail)}`,
+          `${at}  ${ok ? this.#color('32', '✓') : this.#color('31', '✗')} ${name}  ${this.#dim(sayDuration(seconds))}\n${this.#dim(this.#fit(`${' '.repeat(10)}${detail}`, 10))}`,
         );
         if (this.#running.size === 0) {
           clearInterval(this.#timer);
@@ -76,6 +77,11 @@ export class Terminal {
     this.#drawn = 0;
   }
 
+  /** Elsewhere than on a terminal a line stays one line, to be searched and cut by programs. */
+  #fit(text: string, indent: number): string {
+    return this.#stream.isTTY ? wrap(text, this.#stream.columns || 100, indent) : text;
+  }
+
   #color(code: string, text: string): string {
     return this.#stream.isTTY ? `\u001b[${code}m${text}\u001b[0m` : text;
   }
@@ -87,4 +93,19 @@ export class Terminal {
   #dim(text: string): string {
     return this.#color('2', text);
   }
+}
+
+/** Breaks a line between words; every line but the first is indented. A word longer than the width stays whole. */
+export function wrap(text: string, width: number, indent: number): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.trimStart().split(' ')) {
+    if (line !== '' && indent + line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line].map((one) => `${' '.repeat(indent)}${one}`).join('\n');
 }

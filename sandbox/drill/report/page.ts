@@ -36,7 +36,9 @@ function verdict(report: DrillReport): Html {
     !report.ok &&
     html`<div class="reason">
       <strong>Why it did not pass${failure === undefined ? '' : `: ${failure.step}`}</strong>
-      <p>${failure?.message ?? failedChecks(report)}</p>
+      <p>
+        ${failure === undefined || failure.code === 'CHECK_FAILED' ? failedChecks(report) : failure.message}
+      </p>
       ${failure?.hint !== undefined && html`<p>${capital(failure.hint)}</p>`}${failure !== undefined && html`<p><code>${failure.code}</code></p>`}
     </div>`;
   return html`<header><p class="brand">Holdfast · disaster drill · ${began} UTC</p></header>

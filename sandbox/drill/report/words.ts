@@ -34,7 +34,9 @@ export function sayBytes(bytes: number): string {
 export function sayVerdict(report: DrillReport): string {
   const { measured, objectives } = report;
   if (measured.rtoSeconds === null) {
-    return report.failure === undefined ? 'Not recovered' : `Not recovered: ${report.failure.message}`;
+    return report.moments.killedAt === undefined
+      ? 'It ended before the disaster.'
+      : 'The database was not recovered.';
   }
   const recovered = `Recovered in ${against(measured.rtoSeconds, objectives.rtoSeconds, '')}`;
   const lost =

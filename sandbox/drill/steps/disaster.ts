@@ -1,4 +1,5 @@
 import { type Drill, made } from '../drill-context.ts';
+import { sayCount } from '../report/words.ts';
 
 /** The primary Region is switched off and the database is gone, directory and all. */
 export async function strike(drill: Drill): Promise<void> {
@@ -11,14 +12,17 @@ export async function strike(drill: Drill): Promise<void> {
     async () => {
       state.disasterAt = new Date();
       await own?.kill();
-      await made(state.sandbox, 'sandbox').killRegion(primary);
+      const sandbox = made(state.sandbox, 'sandbox');
+      await sandbox.killRegion(primary);
+      // From here on the router's counts are the recovery's alone.
+      sandbox.resetCounts();
       await state.writer?.stop();
       await own?.destroy();
       const orders = state.writer?.acknowledged.length ?? 0;
       const what =
         own === undefined
           ? 'your database was left alone'
-          : `server killed, data directory deleted; ${orders} orders had been acknowledged`;
+          : `server killed, data directory deleted; ${sayCount(orders)} orders had been acknowledged`;
       return `every call to ${primary} is reset; ${what}`;
     },
   );

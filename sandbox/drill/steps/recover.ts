@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import type { CheckResult } from '../../../core/engines/engine.ts';
 import { startPostgres } from '../../postgres/postgres-server.ts';
 import { type Drill, made } from '../drill-context.ts';
 import { sayCount, sayDuration } from '../report/words.ts';
 import { loseCatalogue } from './lose-catalogue.ts';
 import { storeSecret } from './prepare.ts';
 import { openCatalog, runMachine } from './run-machine.ts';
+import { sabotage } from './sabotage.ts';
+import { checkWithoutLostRegion } from './without-lost-region.ts';
 
 const projectRoot = path.resolve(import.meta.dirname, '../../..');
 
@@ -16,16 +19,18 @@ export async function recover(drill: Drill): Promise<void> {
   const plan = made(state.plan, 'plan');
   const region = plan.regions.standby;
   const source = made(plan.sources[0], 'source').id;
+  await sabotage(drill, 'object');
   await drill.step('rebuild the catalogue', 'standby', async () => {
     const lost = await loseCatalogue(drill);
     await holdfast(drill, ['catalog', 'rebuild', '--region', region, '--peer-lost']);
     const points = await openCatalog(drill, region).listRecoveryPoints({ source, limit: 20 });
     const usable = points.filter((point) => point.state !== 'arriving');
+    state.checks.push(checkProtected(drill, new Set(usable.map(({ id }) => id))));
     state.chosen = made(usable[0], 'recovery point that can be restored').id;
     // The emptied catalogue cannot know it; the backup's step saw it.
     if (!state.recoveryPoints.some((point) => point.id === state.chosen))
       throw new Error(`recovery point ${state.chosen} was never reported protected`);
-    return `${lost} records thrown away, ${points.length} recovery points found again in the vault alone; the latest protected one is ${state.chosen}`;
+    return `${lost} records thrown away, ${points.length} recovery points found again in the vault alone; the latest that is whole is ${state.chosen}`;
   });
   await drill.step('make a new PostgreSQL 18', 'standby', async () => {
     state.restored = await startPostgres();
@@ -40,6 +45,21 @@ export async function recover(drill: Drill): Promise<void> {
       .join(', ');
     return `${sayCount(result.rows)} rows in ${result.items} items; ${phases}`;
   });
+}
+
+/** What was reported as protected must be whole in the standby Region; `usable` are the points found so. */
+function checkProtected({ state }: Drill, usable: ReadonlySet<string>): CheckResult {
+  const { standby } = made(state.plan, 'plan').regions;
+  const promised = state.recoveryPoints.map(({ id }) => id);
+  const broken = promised.filter((id) => !usable.has(id));
+  return {
+    name: `every point reported protected is whole in ${standby}`,
+    ok: broken.length === 0,
+    detail:
+      broken.length === 0
+        ? `${promised.length} points, every object found in ${standby} alone`
+        : `objects of ${broken.join(', ')} are missing`,
+  };
 }
 
 export const restoreTestStep = 'restore test of the other point';
@@ -61,6 +81,7 @@ export async function testRestore(drill: Drill): Promise<void> {
     const { result } = await runMachine(drill, run, display);
     state.checks.push(
       ...(result.checks ?? []).map((check) => ({ ...check, name: `restore test: ${check.name}` })),
+      checkWithoutLostRegion(drill, (lost) => `restore test: it did not need ${lost}`),
     );
     if (result.verdict !== 'PASSED')
       throw new Error(`the restore test of ${other} ended as ${result.verdict ?? 'unknown'}`);

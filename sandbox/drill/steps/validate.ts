@@ -1,31 +1,33 @@
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { CheckResult } from '../../../core/engines/engine.ts';
 import { createPostgresEngine } from '../../../core/engines/postgres/postgres-engine.ts';
-import { HoldfastError } from '../../../core/errors.ts';
 import { deploymentNames } from '../../../core/plan/names.ts';
 import { manifestKey } from '../../../core/vault/layout.ts';
 import { type Manifest, manifestSchema } from '../../../core/vault/manifest.ts';
-import { type Drill, made } from '../drill-context.ts';
+import { checksFailed, type Drill, made } from '../drill-context.ts';
 import { sayCount } from '../report/words.ts';
 import { compareWithAcknowledged } from '../workload/compare.ts';
 import { clientSettings } from './run-machine.ts';
+import { sabotage } from './sabotage.ts';
+import { checkWithoutLostRegion } from './without-lost-region.ts';
 
 /** Is it all there, and is it right? Only then does the clock of the recovery stop. */
 export async function validate(drill: Drill, canaryKey: Buffer): Promise<void> {
   const { state } = drill;
+  await sabotage(drill, 'data');
+  await sabotage(drill, 'region');
   await drill.step('validate the restored data', 'standby', async () => {
-    const checks = await checkContent(drill);
+    const content = await checkContent(drill);
     const comparison = await compare(drill, canaryKey);
-    state.checks.push(...checks, ...(comparison?.checks ?? []));
-    const broken = state.checks.filter((check) => !check.ok);
-    if (broken.length > 0) {
-      throw new HoldfastError(
-        'CHECK_FAILED',
-        broken.map((check) => `${check.name}: ${check.detail}`).join('; '),
-      );
-    }
+    const checks = [
+      ...content,
+      ...(comparison?.checks ?? []),
+      checkWithoutLostRegion(drill, (lost) => `the recovery did not need ${lost}`),
+    ];
+    state.checks.push(...checks);
+    if (checks.some((check) => !check.ok)) throw checksFailed(state.checks);
     state.validatedAt = new Date();
-    const held = `${state.checks.length} checks hold`;
+    const held = `${checks.length} checks hold`;
     return comparison === undefined
       ? held
       : `${held}; ${sayCount(comparison.present)} of ${sayCount(comparison.acknowledged)} acknowledged orders are there`;

@@ -1,0 +1,81 @@
+import os from 'node:os';
+import type { Drill } from './drill-context.ts';
+import type { DrillReport } from './report.ts';
+import { restoreTestStep } from './steps/recover.ts';
+
+/** What the drill found, as its report. `ok` only if every step, every check and both objectives held. */
+export function assembleReport(drill: Drill, failure: DrillReport['failure']): DrillReport {
+  const { state, options } = drill;
+  const objectives = state.plan?.sources[0]?.objectives ?? { rpoSeconds: 0, rtoSeconds: 0 };
+  const measured = measure(drill);
+  const own = options.source !== undefined;
+  const rpoHeld = own || (measured.rpoSeconds !== null && measured.rpoSeconds <= objectives.rpoSeconds);
+  const rtoHeld = measured.rtoSeconds !== null && measured.rtoSeconds <= objectives.rtoSeconds;
+  const held = drill.steps.every((step) => step.ok) && state.checks.every((check) => check.ok);
+  return {
+    schemaVersion: 1,
+    ok: failure === undefined && rpoHeld && rtoHeld && held,
+    startedAt: drill.startedAt.toISOString(),
+    seconds: (Date.now() - drill.startedAt.getTime()) / 1_000,
+    regions: {
+      primary: state.plan?.regions.primary ?? 'us-east-1',
+      standby: state.plan?.regions.standby ?? 'us-west-2',
+    },
+    // Those that ran side by side ended in any order.
+    steps: drill.steps.toSorted((a, b) => a.beganAt - b.beganAt),
+    objectives: { rpoSeconds: objectives.rpoSeconds, rtoSeconds: objectives.rtoSeconds },
+    measured,
+    lost: state.lost,
+    checks: state.checks,
+    source: {
+      name: state.own?.dbname ?? state.plan?.sources[0]?.id ?? 'shop-db',
+      kind: own ? 'own' : 'workload',
+      server: state.sourceServer ?? (own ? null : 'PostgreSQL 18'),
+      databaseBytes: state.sourceBytes === 0 ? null : state.sourceBytes,
+    },
+    moments: moments(drill),
+    missingRanges: state.missingRanges,
+    recoveryPoints: state.recoveryPoints.map(({ finishedAt, ...point }) => ({
+      ...point,
+      finishedAt: drill.at(finishedAt) ?? 0,
+      usedFor: usedFor(drill, point.id),
+    })),
+    notMeasured: own
+      ? [
+          'The data lost (RPO) and lost orders: nothing is written to your database, so there are no canaries in it.',
+        ]
+      : [],
+    machine: `${os.availableParallelism()} cores, ${Math.round(os.totalmem() / 1e9)} GB`,
+    ...(failure === undefined ? {} : { failure }),
+  };
+}
+
+function measure({ state }: Drill): DrillReport['measured'] {
+  const between = (from: Date | undefined, to: Date | undefined) =>
+    from === undefined || to === undefined ? null : Math.max(0, (to.getTime() - from.getTime()) / 1_000);
+  const restored = state.recoveryPoints.find((point) => point.id === state.chosen);
+  return {
+    rpoSeconds: between(state.newestCanaryAt, state.disasterAt),
+    rtoSeconds: between(state.disasterAt, state.validatedAt),
+    rows: restored?.rows ?? null,
+    bytes: restored?.bytes ?? null,
+    storedBytes: restored?.storedBytes ?? null,
+  };
+}
+
+/** Only those that came: a moment that never was is left out. */
+function moments(drill: Drill): DrillReport['moments'] {
+  const { state } = drill;
+  const all = {
+    writesBeganAt: drill.at(state.writesBeganAt),
+    killedAt: drill.at(state.disasterAt),
+    recoveredCanaryAt: drill.at(state.newestCanaryAt),
+    recoveredAt: drill.at(state.validatedAt),
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, at]) => at !== undefined));
+}
+
+function usedFor({ state, steps }: Drill, id: string): DrillReport['recoveryPoints'][number]['usedFor'] {
+  if (id === state.chosen) return 'restore';
+  return steps.some((step) => step.name === restoreTestStep) ? 'restore test' : 'nothing';
+}

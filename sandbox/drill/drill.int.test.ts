@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type DrillReport, reportSchema } from './report.ts';
+import { watchProcesses } from './testing.ts';
+
+const program = path.join(import.meta.dirname, 'main.ts');
+let folder: string;
+beforeEach(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-drill-test-'));
+  // Servers that run as another user go in here too.
+  fs.chmodSync(folder, 0o755);
+});
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const contentChecks = ['row counts', 'foreign keys', 'sampled rows', 'canary', 'no order without a customer'];
+const recoveryChecks = [
+  'every point reported protected is whole in us-west-2',
+  ...contentChecks,
+  'every order total is the sum of its items',
+  'no order is without items',
+  'pgbench balances agree',
+  'live orders end at one moment, without a gap',
+  'newest canary carries a valid signature',
+  'the recovery did not need us-east-1',
+];
+
+/** The drill as a person starts it, on a small shop, with a temporary folder of its own. */
+async function runDrill(
+  options: readonly string[],
+  onLine: (line: string, pid: number) => void = () => undefined,
+) {
+  const temporary = path.join(folder, 'tmp');
+  const out = path.join(folder, 'out');
+  fs.mkdirSync(temporary);
+  const child = spawn(process.execPath, [program, '--scale', '0.01', '--json', '--out', out, ...options], {
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TMPDIR: temporary },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const watch = watchProcesses(child.pid ?? 0, temporary);
+  child.stderr.on('data', (data: Buffer) => onLine(data.toString(), child.pid ?? 0));
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  watch.stop();
+  const written: unknown = JSON.parse(fs.readFileSync(path.join(out, 'report.json'), 'utf8'));
+  expect(JSON.parse(stdout)).toEqual(written);
+  return { code, stderr, watch, temporary, report: reportSchema.parse(written) };
+}
+
+function expectNothingLeft({ watch, temporary }: Awaited<ReturnType<typeof runDrill>>): void {
+  // Proves that there was something to look for: servers, tasks, Lambdas.
+  expect(watch.seen().processes).toBeGreaterThan(10);
+  if (process.platform === 'linux') expect(watch.seen().listeners).toBeGreaterThanOrEqual(3);
+  expect(watch.running()).toEqual([]);
+  expect(watch.listening()).toEqual([]);
+  expect(fs.readdirSync(temporary)).toEqual([]);
+}
+
+const failed = ({ checks }: DrillReport) => checks.filter(({ ok }) => !ok).map(({ name }) => name);
+
+// Two deployments by CloudFormation, on a machine that other tests share.
+describe('npm run drill', { timeout: 240_000 }, () => {
+  it('recovers in the other Region alone, reports it by the contract, and leaves nothing behind', async () => {
+    const drill = await runDrill([]);
+    const { report, code } = drill;
+    expect([code, report.ok, report.failure], drill.stderr).toEqual([0, true, undefined]);
+    expect(report.steps.filter(({ ok }) => !ok)).toEqual([]);
+    expect(report.steps.at(-1)).toMatchObject({ name: 'shut everything down', detail: 'no process left' });
+    expect(report.checks.map(({ name }) => name)).toEqual([
+      ...recoveryChecks,
+      ...contentChecks.map((name) => `restore test: ${name}`),
+      'restore test: it did not need us-east-1',
+    ]);
+    expect(failed(report)).toEqual([]);
+    expect(report.checks.find(({ name }) => name === 'the recovery did not need us-east-1')?.detail).toMatch(
+      /^no call was made to us-east-1; us-west-2 answered \d+ calls$/,
+    );
+    const { measured, lost, recoveryPoints } = report;
+    expect(measured.rtoSeconds).toBeGreaterThan(0);
+    expect(measured.rpoSeconds).toBeGreaterThan(0);
+    expect(measured).toMatchObject({ rows: recoveryPoints[1]?.rows, bytes: recoveryPoints[1]?.bytes });
+    expect(recoveryPoints.map(({ usedFor }) => usedFor)).toEqual(['restore test', 'restore']);
+    expect(lost.acknowledged).toBeGreaterThan(0);
+    expect(lost.missing).toBeLessThan(lost.acknowledged ?? 0);
+    expectNothingLeft(drill);
+  });
+
+  it('fails and names each check that does not hold, and leaves nothing behind then either', async () => {
+    const drill = await runDrill(['--sabotage', 'object,data,region']);
+    const { report, code, stderr } = drill;
+    expect([code, report.ok, report.failure?.code], stderr).toEqual([1, false, 'CHECK_FAILED']);
+    expect(failed(report)).toEqual(recoveryChecks);
+    for (const name of recoveryChecks) expect(stderr).toContain(`✗ ${name}: `);
+    // The damaged point was passed over: the other one was restored.
+    expect(report.recoveryPoints.map(({ usedFor }) => usedFor)).toEqual(['restore', 'nothing']);
+    expect(report.measured.rtoSeconds).toBeNull();
+    expectNothingLeft(drill);
+  });
+
+  it('ends what it has begun when it is interrupted', async () => {
+    const drill = await runDrill([], (line, pid) => {
+      // The deployment is in the middle of its work then.
+      if (line.includes('load a shop')) process.kill(pid, 'SIGINT');
+    });
+    const { report, code } = drill;
+    expect([code, report.ok, report.failure?.code]).toEqual([1, false, 'JOB_ABORTED']);
+    expect(report.measured.rtoSeconds).toBeNull();
+    expectNothingLeft(drill);
+  });
+});
