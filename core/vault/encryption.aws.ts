@@ -14,6 +14,9 @@ const frameBytes = 1 << 20;
 /** Committing, without a signature at the end: every frame can be handed out once its tag was checked. */
 const suiteId = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY;
 
+/** Hands chunks out as they came: a byte stream joins those that wait, which copies nearly every byte once more. */
+const chunkByChunk = { readableObjectMode: true, readableHighWaterMark: 8 };
+
 const { encryptStream, decryptUnsignedMessageStream } = buildClient({
   commitmentPolicy: CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT,
   // A vault key and a break-glass key, with room for a key of a third Region and one more.
@@ -37,7 +40,7 @@ export async function* encryptMessage(
     frameLength: frameBytes,
     encryptionContext: { ...context },
   });
-  const message = new PassThrough({ readableObjectMode: true, readableHighWaterMark: 8 });
+  const message = new PassThrough(chunkByChunk);
   cipher.on('error', (error) => message.destroy(error));
   finished(plaintext, { writable: false }, (error) => {
     if (error) message.destroy(error);
@@ -63,14 +66,16 @@ export async function* decryptMessage(
   context: ItemContext,
 ): AsyncGenerator<Uint8Array> {
   const source = Readable.from(stored, { objectMode: false, highWaterMark: frameBytes });
-  const plain = decryptUnsignedMessageStream(keyring, { maxBodySize: frameBytes });
+  const cipher = decryptUnsignedMessageStream(keyring, { maxBodySize: frameBytes });
+  const plain = new PassThrough(chunkByChunk);
   // It may report a premature close once more after the loop below has gone.
-  plain.on('error', () => undefined);
+  cipher.on('error', (error) => plain.destroy(error));
   let header: MessageHeader | undefined;
-  plain.once('MessageHeader', (found: MessageHeader) => (header = found));
+  cipher.once('MessageHeader', (found: MessageHeader) => (header = found));
   let sourceError: unknown;
   source.once('error', (error) => (sourceError = error));
-  pipeline(source, plain, () => undefined);
+  pipeline(source, cipher, () => undefined);
+  cipher.pipe(plain);
   try {
     for await (const chunk of plain as AsyncIterable<Buffer>) {
       checkContext(header, context);
@@ -81,6 +86,7 @@ export async function* decryptMessage(
     throw toDecryptError(sourceError ?? error, context);
   } finally {
     source.destroy();
+    cipher.destroy();
     plain.destroy();
   }
 }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import {
   AbortMultipartUploadCommand,
@@ -11,6 +12,7 @@ import {
   type ListObjectVersionsCommandOutput,
 } from '@aws-sdk/client-s3';
 import { HoldfastError } from '../errors.ts';
+import { chunksOf } from './chunks.ts';
 import type {
   CreateObjectOptions,
   ObjectFacts,
@@ -140,7 +142,7 @@ export class S3ObjectStore implements ObjectStore {
     for (let answer = first; ;) {
       try {
         let at = beginOf(answer);
-        for await (const chunk of answer.Body as AsyncIterable<Uint8Array>) {
+        for await (const chunk of chunksOf(answer.Body as Readable)) {
           failingSince = undefined;
           // A server may ignore a range and begin at the front again.
           const known = Math.min(chunk.length, Math.max(0, offset - at));
