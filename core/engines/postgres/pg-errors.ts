@@ -21,7 +21,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
   SOURCE_CREDENTIALS:
     'are user name and password in the secret those of the server, and does pg_hba.conf let this host in?',
   SOURCE_PRIVILEGES:
-    'grant pg_read_all_data to the backup user, and BYPASSRLS where tables have row security',
+    'grant pg_read_all_data to the backup user, and BYPASSRLS where tables have row security; restore as the owner of the target database',
   SOURCE_UNREACHABLE: 'is the server running, and do host, port and security groups let this place reach it?',
   SOURCE_TLS:
     'does the server offer TLS, and does its certificate chain to the given authorities and name its host?',

@@ -7,6 +7,7 @@ import { HoldfastError } from '../../errors.ts';
 import { startChild, toolFailed } from '../child-process.ts';
 import { decompressStream } from '../../vault/compress.ts';
 import { errorFromLines, redact } from './pg-errors.ts';
+import { ErrorLog } from './restore-errors.ts';
 import { parseTableOfContents, type TocEntry } from './restore-toc.ts';
 
 export interface ArchiveOptions {
@@ -32,6 +33,8 @@ export class SchemaArchive {
   readonly postData: readonly TocEntry[];
   readonly #file: string;
   readonly #options: ArchiveOptions;
+  /** What the restoring user may not make; what belongs to it fails later too. */
+  readonly #denied: string[] = [];
 
   private constructor(
     file: string,
@@ -89,28 +92,12 @@ export class SchemaArchive {
     });
     const end = await child.ended;
     if (this.#options.signal.aborted) throw new HoldfastError('JOB_ABORTED', 'the restore was told to stop');
-    const fatal = errors.entries.find((error) => !options.isTolerable(error));
+    const { warnings, fatal } = errors.judge(options.isTolerable, this.#denied);
     if (end.code !== 0 && (fatal !== undefined || !errors.ignoredByTool)) {
       const said = fatal === undefined ? child.errorTail().map(redact) : [fatal];
       throw errorFromLines(said, 'pg_restore failed') ?? toolFailed('pg_restore', end, said);
     }
-    return errors.entries;
-  }
-}
-
-/** Gathers what pg_restore reports: one text per error, led by the entry that it is about. */
-class ErrorLog {
-  readonly entries: string[] = [];
-  ignoredByTool = false;
-  #entry = '';
-
-  add(line: string): void {
-    if (line.includes('errors ignored on restore')) this.ignoredByTool = true;
-    const entry = /from TOC entry \d+; \d+ \d+ (.*)$/.exec(line)?.[1];
-    if (entry !== undefined) this.#entry = entry;
-    const message = /^pg_restore: (?:\[archiver[^\]]*\] )?error: (.*)$/.exec(line)?.[1];
-    if (message !== undefined && this.entries.length < 1000)
-      this.entries.push(redact(this.#entry === '' ? message : `${this.#entry}: ${message}`));
+    return warnings;
   }
 }
 

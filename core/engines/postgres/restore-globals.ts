@@ -38,11 +38,10 @@ export async function createMissingRoles(session: Session, globals: Globals): Pr
         );
       await attempt(session, `GRANT ${quoteIdentifier(role.name)} TO CURRENT_USER`);
     }
-    if (role.comment !== null)
-      await attempt(
-        session,
-        `COMMENT ON ROLE ${quoteIdentifier(role.name)} IS ${quoteLiteral(role.comment)}`,
-      );
+    if (role.comment === null) continue;
+    const comment = `COMMENT ON ROLE ${quoteIdentifier(role.name)} IS ${quoteLiteral(role.comment)}`;
+    const commentError = await attempt(session, comment);
+    if (commentError !== undefined) warnings.push(`comment of role ${role.name}: ${commentError}`);
   }
   for (const membership of globals.memberships) {
     if (!created.has(membership.member) && !created.has(membership.role)) continue;

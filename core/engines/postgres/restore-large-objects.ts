@@ -16,6 +16,12 @@ function forEachObject(body: string): string {
     END $holdfast$`;
 }
 
+/** What a role may not do, or a role that is missing, costs this one statement only. */
+function orWarn(statement: string): string {
+  return `BEGIN ${statement}
+          EXCEPTION WHEN undefined_object OR insufficient_privilege THEN RAISE WARNING 'large object %: %', entry.id, SQLERRM; END;`;
+}
+
 /** Makes the objects, empty, under their numbers. */
 export const createObjects: readonly string[] = [
   listTable,
@@ -30,18 +36,16 @@ export const describeObjects: readonly string[] = [
   forEachObject(`
         DECLARE g record;
         BEGIN
-          IF entry.comment IS NOT NULL THEN EXECUTE format('COMMENT ON LARGE OBJECT %s IS %L', entry.id, entry.comment); END IF;
-          IF entry.owner <> CURRENT_USER THEN EXECUTE format('ALTER LARGE OBJECT %s OWNER TO %I', entry.id, entry.owner); END IF;
+          ${orWarn(`IF entry.comment IS NOT NULL THEN EXECUTE format('COMMENT ON LARGE OBJECT %s IS %L', entry.id, entry.comment); END IF;`)}
+          ${orWarn(`IF entry.owner <> CURRENT_USER THEN EXECUTE format('ALTER LARGE OBJECT %s OWNER TO %I', entry.id, entry.owner); END IF;`)}
           IF entry.grants IS NOT NULL THEN
-            EXECUTE format('REVOKE ALL ON LARGE OBJECT %s FROM PUBLIC, %I', entry.id, entry.owner);
+            ${orWarn(`EXECUTE format('REVOKE ALL ON LARGE OBJECT %s FROM PUBLIC, %I', entry.id, entry.owner);`)}
             FOR g IN SELECT * FROM json_to_recordset(entry.grants::json) AS x(grantee text, privilege text, grantable boolean) LOOP
-              EXECUTE format('GRANT %s ON LARGE OBJECT %s TO ', g.privilege, entry.id)
+              ${orWarn(`EXECUTE format('GRANT %s ON LARGE OBJECT %s TO ', g.privilege, entry.id)
                 || CASE WHEN g.grantee IS NULL THEN 'PUBLIC' ELSE format('%I', g.grantee) END
-                || CASE WHEN g.grantable THEN ' WITH GRANT OPTION' ELSE '' END;
+                || CASE WHEN g.grantable THEN ' WITH GRANT OPTION' ELSE '' END;`)}
             END LOOP;
           END IF;
-        EXCEPTION WHEN undefined_object OR insufficient_privilege THEN
-          RAISE WARNING 'large object %: %', entry.id, SQLERRM;
         END;`),
 ];
 

@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { ErrorLog } from './restore-errors.ts';
+
+const failed = (message: string, command: string) => [
+  `pg_restore: error: could not execute query: ERROR:  ${message}`,
+  'HINT:  Something else.',
+  `Command was: ${command}`,
+  '    of several lines',
+];
+const rights = (error: string) => error.includes('permission denied');
+const judge = (lines: readonly string[], denied: string[] = []) => {
+  const log = new ErrorLog();
+  for (const line of lines) log.add(line);
+  return log.judge(rights, denied);
+};
+const extension = failed('permission denied to create extension "x"', 'CREATE EXTENSION IF NOT EXISTS x;');
+
+describe('errors of pg_restore', () => {
+  it('lead with the command, never with its secrets', () => {
+    expect(
+      judge([
+        ...failed(
+          'permission denied',
+          "CREATE SUBSCRIPTION s CONNECTION 'host=h password=geheim' PUBLICATION p;",
+        ),
+        ...failed('permission denied', "CREATE USER MAPPING FOR a SERVER s OPTIONS (password 'geheim');"),
+        ...failed('permission denied for language c', 'CREATE FUNCTION public.f() RETURNS integer'),
+      ]),
+    ).toEqual({
+      warnings: [
+        'CREATE SUBSCRIPTION s: permission denied',
+        'CREATE USER MAPPING FOR a SERVER s: permission denied',
+        'CREATE FUNCTION public.f() RETURNS integer: permission denied for language c',
+      ],
+    });
+  });
+
+  it('that follow from what was denied are warnings too, also in a later run', () => {
+    const comment = failed('extension "x" does not exist', "COMMENT ON EXTENSION x IS 'y';");
+    const denied: string[] = [];
+    expect(judge([...extension, ...comment], denied).warnings).toHaveLength(2);
+    expect(judge(comment, denied).warnings).toHaveLength(1);
+    expect(judge(comment)).toEqual({
+      warnings: [],
+      fatal: 'COMMENT ON EXTENSION x IS \'y\': extension "x" does not exist',
+    });
+  });
+
+  it('are fatal where rows lose their place, with the first cause', () => {
+    const table = failed('type "public.x" does not exist', 'CREATE TABLE public.t (');
+    expect(judge([...extension, ...table]).fatal).toBe(
+      'CREATE TABLE public.t: type "public.x" does not exist (before that CREATE EXTENSION IF NOT EXISTS x: permission denied to create extension "x")',
+    );
+    for (const command of [
+      'CREATE UNLOGGED TABLE t (',
+      'CREATE SEQUENCE s',
+      'ALTER TABLE ONLY a.p ATTACH PARTITION a.p1 FOR VALUES IN (1);',
+      'ALTER TABLE a.t ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (',
+    ])
+      expect(judge(failed('permission denied', command)).fatal).toContain(': permission denied');
+    expect(judge(failed('permission denied', 'CREATE TABLESPACE s;')).fatal).toBeUndefined();
+  });
+
+  it('are fatal when nobody expects them', () => {
+    expect(judge(failed('division by zero', 'CREATE VIEW v AS')).fatal).toBe(
+      'CREATE VIEW v AS: division by zero',
+    );
+    expect(judge(['pg_restore: error: connection lost']).fatal).toBe('connection lost');
+  });
+
+  it('include grants that the server passes over', () => {
+    expect(judge(['pg_restore: WARNING:  no privileges were granted for "public"']).warnings).toEqual([
+      'no privileges were granted for "public"',
+    ]);
+    expect(judge(['WARNING:  subscription was created, but is not connected']).warnings).toEqual([]);
+  });
+});

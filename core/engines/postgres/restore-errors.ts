@@ -1,0 +1,67 @@
+import { redact } from './pg-errors.ts';
+
+/** Without these, rows have no place to go, or cannot be seen where they belong. */
+const essential =
+  /^(?:CREATE (?:UNLOGGED )?TABLE|CREATE (?:UNLOGGED )?SEQUENCE|ALTER TABLE .* (?:ATTACH PARTITION|ADD GENERATED)) /;
+const longestCommand = 200;
+
+interface ReportedError {
+  readonly message: string;
+  command: string;
+}
+
+/** Gathers what pg_restore reports: one text per error, led by the command that failed. */
+export class ErrorLog {
+  readonly #errors: ReportedError[] = [];
+  readonly #notices: string[] = [];
+  ignoredByTool = false;
+
+  add(line: string): void {
+    if (line.includes('errors ignored on restore')) this.ignoredByTool = true;
+    const message =
+      /^pg_restore: (?:\[archiver[^\]]*\] )?error: (?:could not execute query: ERROR: +)?(.*)$/.exec(
+        line,
+      )?.[1];
+    if (message !== undefined && this.#errors.length < 1000) {
+      this.#errors.push({ message: redact(message), command: '' });
+      return;
+    }
+    // A grant by a user who may not give it is no error for the server.
+    const notGiven = /WARNING: +((?:no|not all) privileges (?:were|could).*)$/.exec(line)?.[1];
+    if (notGiven !== undefined) this.#notices.push(notGiven);
+    const command = /^Command was: (.*)$/.exec(line)?.[1];
+    const last = this.#errors.at(-1);
+    if (command !== undefined && last?.command === '') last.command = withoutSecrets(command);
+  }
+
+  /** Which errors leave the data whole, and the first that does not. `denied` remembers from one run to the next what was not allowed. */
+  judge(
+    isTolerable: (error: string) => boolean,
+    denied: string[],
+  ): { readonly warnings: string[]; readonly fatal?: string } {
+    const warnings = [...this.#notices];
+    for (const error of this.#errors) {
+      const text = textOf(error);
+      const isThere = text.includes('already exists');
+      // What was not allowed to be made is missing afterwards, with all that belongs to it.
+      const follows = denied.length > 0 && error.message.includes('does not exist');
+      if (!isTolerable(text) && !follows) return { warnings, fatal: text };
+      if (essential.test(`${error.command} `) && !isThere) {
+        return { warnings, fatal: denied.length === 0 ? text : `${text} (before that ${denied[0]})` };
+      }
+      if (error.command.startsWith('CREATE ') && !isThere) denied.push(text);
+      warnings.push(text);
+    }
+    return { warnings };
+  }
+}
+
+function textOf({ command, message }: ReportedError): string {
+  return command === '' ? message : `${command}: ${message}`;
+}
+
+/** The first line names what a command is about; connections and options may hold passwords. */
+function withoutSecrets(command: string): string {
+  const named = command.replace(/ (?:CONNECTION|OPTIONS)\b.*$/, '').replace(/[\s;(]+$/, '');
+  return redact(named).slice(0, longestCommand);
+}
