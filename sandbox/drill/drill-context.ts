@@ -104,7 +104,8 @@ export class Drill {
     try {
       record(true, await work(display));
     } catch (error) {
-      record(false, error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
+      const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+      record(false, this.options.signal.aborted ? 'interrupted' : message);
       throw error;
     }
   }

@@ -14,7 +14,7 @@ restores in the other, and measures what was promised.
 
   --source postgres://…  use your own database instead, read-only (it is neither written to nor destroyed)
   --scale N              size of the generated shop; 1 is about 260 MB (default 1)
-  --keep                 keep the sandbox and the restored database running until Ctrl-C
+  --keep                 after a drill that passed, keep the standby Region and the restored database until Ctrl-C
   --sabotage WHAT        make a fault on purpose, to see that the drill notices: object, data, region (or several: object,data)
   --out FOLDER           where the report goes (default out/drill)
   --json                 print report.json on stdout

@@ -6,7 +6,7 @@ import { escapeHtml, html } from './report/html.ts';
 import { renderReport } from './report/page.ts';
 import { exampleReport } from './report/testing.ts';
 import { sayBytes, sayCount, sayDuration, sayLoss, sayVerdict } from './report/words.ts';
-import { reportSchema } from './report.ts';
+import { type DrillReport, reportSchema } from './report.ts';
 import { writeReport } from './write-report.ts';
 
 const nasty = `</style></svg><script>alert("1")</script>'\`&amp;\u0000\uD800`;
@@ -168,6 +168,31 @@ describe('report', () => {
     expect(page.indexOf('refused the password')).toBeLessThan(page.indexOf('What happened when'));
     expect(page).toContain('Is it right?');
     expect(page.match(/not measured/g)!.length).toBeGreaterThanOrEqual(3);
+  });
+
+  it('says that it went without the lost Region only if the check says so', () => {
+    const check = (ok: boolean) => ({ name: 'the recovery did not need us-east-1', ok, detail: 'no <call>' });
+    const text = (report: DrillReport) => renderReport(report).replaceAll(/<\/?span[^>]*>/g, '');
+    expect(text(exampleReport({ checks: [check(true)] }))).toContain(
+      'happened in us-west-2 alone (no &lt;call&gt;).',
+    );
+    for (const checks of [[check(false)], []])
+      expect(text(exampleReport({ checks }))).toContain('was to happen in us-west-2 alone.');
+  });
+
+  it('tells every check that failed as the reason, and when faults were made on purpose', () => {
+    const [step] = exampleReport().steps;
+    const page = renderReport(
+      exampleReport({
+        ok: false,
+        steps: [{ ...step!, name: 'sabotage: damage the restored rows' }],
+        checks: [{ name: 'row counts', ok: false, detail: '3 instead of 4' }],
+        failure: { step: 'validate', code: 'CHECK_FAILED', message: '1 check did not hold: row counts' },
+      }),
+    );
+    expect(page).toContain('row counts: 3 instead of 4');
+    expect(page).toContain('on purpose');
+    expect(renderReport(exampleReport({ ok: false }))).not.toContain('on purpose');
   });
 
   it('draws an objective that was broken as broken', () => {

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import path from 'node:path';
 import { HoldfastError } from '../../core/errors.ts';
+import { postgresBinDirectory } from '../postgres/postgres-server.ts';
 import { assembleReport } from './assemble-report.ts';
-import { checksFailed, Drill, type DrillOptions } from './drill-context.ts';
+import { checksFailed, Drill, type DrillOptions, made } from './drill-context.ts';
 import type { DrillReport } from './report.ts';
 import { writeReport } from './write-report.ts';
 import { sayLoss, sayVerdict } from './report/words.ts';
@@ -35,18 +37,17 @@ export async function runDrill(options: DrillOptions, terminal: Terminal): Promi
     const reason: unknown = signal.aborted ? signal.reason : error;
     failure = { step: drill.state.failedStep ?? 'between two steps', ...describe(reason) };
   }
-  if (options.keep && failure === undefined) {
-    const report = publish(drill, undefined);
-    await keepRunning(drill);
-    await shutDown(drill);
-    return report;
-  }
+  const kept = options.keep && failure === undefined;
+  const early = kept ? publish(drill, undefined) : undefined;
+  if (kept) await keepRunning(drill);
   try {
     await drill.lastStep('shut everything down', 'here', () => shutDown(drill));
   } catch (error) {
     failure ??= { step: 'shut everything down', ...describe(error) };
   }
-  return publish(drill, failure);
+  if (early === undefined) return publish(drill, failure);
+  // What was kept on request is no part of the drill that was reported, unless it did not go away.
+  return failure === undefined ? early : publish(drill, failure);
 }
 
 /** Writes the report and says what a person wants to know of it. */
@@ -60,7 +61,7 @@ function publish(drill: Drill, failure: DrillReport['failure']): DrillReport {
     if (failure.hint !== undefined) terminal.line(`hint: ${failure.hint}`);
   }
   for (const { ok, name, detail } of report.checks) if (!ok) terminal.line(`  ✗ ${name}: ${detail}`);
-  for (const line of sayLoss(report)) terminal.line(line);
+  if (report.moments.killedAt !== undefined) for (const line of sayLoss(report)) terminal.line(line);
   terminal.line(`Report: ${files.html}\n        ${files.json}`);
   terminal.close();
   return report;
@@ -86,9 +87,18 @@ function describe(error: unknown): { code: string; message: string; hint?: strin
 
 /** For who wants to look around: until Ctrl-C. */
 async function keepRunning({ state, options, terminal }: Drill): Promise<void> {
-  terminal.line(
-    `Kept running until Ctrl-C:\n  the local AWS      AWS_ENDPOINT_URL=${state.sandbox?.endpoint ?? ''}\n  restored database  ${state.restored?.url() ?? ''}`,
-  );
+  const { standby } = made(state.plan, 'plan').regions;
+  const exports = Object.entries(made(state.sandbox, 'sandbox').environment(standby));
+  const plan = `--plan ${path.relative(process.cwd(), made(state.planFile, 'plan file'))} --region ${standby}`;
+  const psql = path.relative(process.cwd(), path.join(postgresBinDirectory(18), 'psql'));
+  terminal.title('Kept running until Ctrl-C; in another terminal:');
+  // Each on one line however narrow the terminal is: they are there to be copied.
+  terminal.verbatim([
+    `  ${psql} ${made(state.restored, 'restored server').url()}`,
+    `  export ${exports.map(([name, value]) => `${name}=${value}`).join(' ')}`,
+    `  npx holdfast recovery-points ${plan}`,
+    `  npx holdfast jobs ${plan}`,
+  ]);
   // A signal that waits keeps no process alive; this does.
   const alive = setInterval(() => undefined, 60_000);
   if (!options.signal.aborted) await once(options.signal, 'abort');

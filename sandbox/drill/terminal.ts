@@ -27,6 +27,10 @@ export class Terminal {
     for (const line of text.split('\n')) this.#print(this.#fit(line, /^ */.exec(line)?.[0].length ?? 0));
   }
 
+  verbatim(lines: readonly string[]): void {
+    this.#print(lines.join('\n'));
+  }
+
   begin(name: string): StepDisplay {
     this.#running.set(name, { text: '', begin: Date.now() });
     if (this.#stream.isTTY && this.#timer === undefined) this.#timer = setInterval(() => this.#redraw(), 200);
@@ -65,14 +69,16 @@ export class Terminal {
     this.#erase();
     for (const [name, step] of this.#running) {
       const line = `        … ${name}  ${((Date.now() - step.begin) / 1_000).toFixed(0)} s  ${step.text}`;
-      this.#stream.write(`${this.#dim(line.slice(0, (this.#stream.columns || 100) - 1))}\n`);
+      this.#stream.write(`${this.#dim(cut(line, (this.#stream.columns || 100) - 1))}\n`);
       this.#drawn += 1;
     }
   }
 
   #erase(): void {
-    if (this.#drawn === 0) return;
-    this.#stream.moveCursor(0, -this.#drawn);
+    if (!this.#stream.isTTY) return;
+    // From the first column, because the terminal itself writes `^C` where the cursor is.
+    this.#stream.cursorTo(0);
+    if (this.#drawn > 0) this.#stream.moveCursor(0, -this.#drawn);
     this.#stream.clearScreenDown();
     this.#drawn = 0;
   }
@@ -93,6 +99,11 @@ export class Terminal {
   #dim(text: string): string {
     return this.#color('2', text);
   }
+}
+
+/** A line that is redrawn must not break: the cursor is moved back by lines. */
+function cut(line: string, width: number): string {
+  return line.length <= width ? line : `${line.slice(0, width - 1)}…`;
 }
 
 /** Breaks a line between words; every line but the first is indented. A word longer than the width stays whole. */

@@ -1,8 +1,18 @@
 import type { DrillReport } from '../report.ts';
 import { html, Html } from './html.ts';
+import { prose } from './prose.ts';
 import { style } from './style.ts';
 import { drawTimeline } from './timeline.ts';
-import { sandboxLimits, sayBytes, sayCount, sayDuration, sayLoss, sayVerdict } from './words.ts';
+import {
+  aloneCheck,
+  sabotageStep,
+  sandboxLimits,
+  sayBytes,
+  sayCount,
+  sayDuration,
+  sayLoss,
+  sayVerdict,
+} from './words.ts';
 
 /** One page that needs no network, no script and no explanation; the verdict comes first. */
 export function renderReport(report: DrillReport): string {
@@ -31,7 +41,9 @@ export function renderReport(report: DrillReport): string {
 function verdict(report: DrillReport): Html {
   const { failure } = report;
   const began = report.startedAt.slice(0, 16).replace('T', ' ');
-  // A reason that is the headline already is not said twice.
+  const purpose =
+    report.steps.some(({ name }) => name.startsWith(sabotageStep)) &&
+    html`<p>Faults were made on purpose (--sabotage), to see that the drill notices them.</p>`;
   const reason =
     !report.ok &&
     html`<div class="reason">
@@ -39,13 +51,13 @@ function verdict(report: DrillReport): Html {
       <p>
         ${failure === undefined || failure.code === 'CHECK_FAILED' ? failedChecks(report) : failure.message}
       </p>
-      ${failure?.hint !== undefined && html`<p>${capital(failure.hint)}</p>`}${failure !== undefined && html`<p><code>${failure.code}</code></p>`}
+      ${failure?.hint !== undefined && html`<p>${capital(failure.hint)}</p>`}${purpose}${failure !== undefined && html`<p><code>${failure.code}</code></p>`}
     </div>`;
   return html`<header><p class="brand">Holdfast · disaster drill · ${began} UTC</p></header>
     <div class="verdict">
       <span class="badge">${report.ok ? '✓ Passed' : '✕ Failed'}</span>
       <h1>${headline(report)}</h1>
-      <p class="sub">${scene(report)} ${whatHappened(report)}</p>
+      <p class="sub">${prose(`${scene(report)} ${whatHappened(report)}`, report)}</p>
       ${reason}
     </div>`;
 }
@@ -66,12 +78,17 @@ function scene({ source }: DrillReport): string {
     : `${server}: the database ${source.name}${size}, read and never written.`;
 }
 
-function whatHappened({ moments, regions, source }: DrillReport): string {
+function whatHappened({ moments, regions, source, checks }: DrillReport): string {
   if (moments.killedAt === undefined)
     return `It was to be backed up in ${regions.primary} and recovered in ${regions.standby}.`;
   const database =
     source.kind === 'workload' ? ' and the database destroyed' : '; your database itself was not touched';
-  return `The ${regions.primary} Region was switched off${database}; everything after that happened in ${regions.standby} alone.`;
+  const alone = checks.find(({ name }) => name === aloneCheck(regions.primary));
+  const after =
+    alone?.ok === true
+      ? `everything after that happened in ${regions.standby} alone (${alone.detail})`
+      : `everything after that was to happen in ${regions.standby} alone`;
+  return `The ${regions.primary} Region was switched off${database}; ${after}.`;
 }
 
 function failedChecks(report: DrillReport): string {
@@ -84,7 +101,10 @@ function figures(report: DrillReport): Html {
   const orders =
     lost.missing === null || lost.acknowledged === null
       ? { value: 'not measured', note: '' }
-      : { value: sayCount(lost.missing), note: `of ${sayCount(lost.acknowledged)} that were confirmed` };
+      : {
+          value: sayCount(lost.missing),
+          note: `${report.missingRanges.length === 1 ? 'the newest ' : ''}of ${sayCount(lost.acknowledged)} that were confirmed`,
+        };
   return html`<dl class="facts">
     ${objective('Time to recover (RTO)', measured.rtoSeconds, objectives.rtoSeconds)}
     ${objective('Data lost (RPO)', measured.rpoSeconds, objectives.rpoSeconds)}
@@ -155,7 +175,7 @@ function phases(report: DrillReport): Html {
         <td class="n">${sayDuration(step.seconds)}</td>
         <td class="n began">${sayDuration(step.beganAt)}</td>
         <td class="where"><i class="dot ${step.place}"></i>${places[step.place]}</td>
-        <td class="detail">${step.detail}</td>
+        <td class="detail">${prose(step.detail, report)}</td>
       </tr>`,
   );
   return html`<section>
@@ -208,8 +228,8 @@ function checks(report: DrillReport): Html | false {
           (check) =>
             html`<tr>
               ${mark(check.ok)}
-              <td>${check.name}</td>
-              <td>${check.detail}</td>
+              <td>${prose(check.name, report)}</td>
+              <td>${prose(check.detail, report)}</td>
             </tr>`,
         )}
       </tbody>

@@ -40,7 +40,7 @@ tbody tr:last-child td{border-bottom:0}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td.mark{width:1.6em;padding-right:6px;font-weight:700}
 .yes{color:var(--good)}.no{color:var(--bad)}
-td.where{white-space:nowrap}
+td.where,.whole{white-space:nowrap}
 .dot{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:6px}
 .primary{background:var(--primary)}.standby{background:var(--standby)}.both{background:var(--both)}.here{background:var(--here)}
 ul{margin:0;padding-left:20px}li{margin:0 0 8px;overflow-wrap:anywhere}li:last-child{margin:0}

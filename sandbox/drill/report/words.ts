@@ -51,6 +51,12 @@ function against(measured: number, promised: number, what: string): string {
   return `${sayDuration(measured)}${what}${between} ${sayDuration(promised)} promised`;
 }
 
+/** The name of the check by which a recovery proves that it went without the lost Region; the page leans on it. */
+export const aloneCheck = (lostRegion: string) => `the recovery did not need ${lostRegion}`;
+
+/** What a step is called that makes a fault on purpose begins with this. */
+export const sabotageStep = 'sabotage: ';
+
 /** What was lost, in sentences that need no glossary. */
 export function sayLoss(report: DrillReport): readonly string[] {
   const { lost, measured, moments } = report;

@@ -41,9 +41,10 @@ export async function recover(drill: Drill): Promise<void> {
     const input = { source, recoveryPoint: state.chosen, target: made(plan.targets[0], 'target').id };
     const { result } = await runMachine(drill, { region, machine: 'restore', input }, display);
     const phases = (result.phases ?? [])
+      .filter((phase) => phase.seconds >= 0.05)
       .map((phase) => `${phase.name} ${sayDuration(phase.seconds)}`)
       .join(', ');
-    return `${sayCount(result.rows)} rows in ${result.items} items; ${phases}`;
+    return [`${sayCount(result.rows)} rows in ${result.items} items`, phases].filter(Boolean).join('; ');
   });
 }
 

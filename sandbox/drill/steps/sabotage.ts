@@ -2,6 +2,7 @@ import { HeadBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/clie
 import { deploymentNames } from '../../../core/plan/names.ts';
 import { dataPrefix } from '../../../core/vault/layout.ts';
 import { type Drill, made } from '../drill-context.ts';
+import { sabotageStep } from '../report/words.ts';
 import { firstLiveNumber } from '../workload/live-writer.ts';
 import { sql } from '../workload/load-shop.ts';
 import { clientSettings } from './run-machine.ts';
@@ -20,7 +21,7 @@ const descriptions: Readonly<Record<Sabotage, string>> = {
 export async function sabotage(drill: Drill, what: Sabotage): Promise<void> {
   if (!drill.options.sabotage.has(what)) return;
   const work = { object: hideObject, data: damageRows, region: askLostRegion }[what];
-  await drill.step(`sabotage: ${descriptions[what]}`, 'here', () => work(drill));
+  await drill.step(`${sabotageStep}${descriptions[what]}`, 'here', () => work(drill));
 }
 
 async function hideObject(drill: Drill): Promise<string> {
