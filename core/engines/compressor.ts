@@ -1,5 +1,4 @@
-import { accessSync, constants } from 'node:fs';
-import path from 'node:path';
+import { findProgram } from './find-program.ts';
 
 /** Level 1: on two cores anything higher makes compression, not the database, the limit of a backup. */
 const level = 1;
@@ -15,11 +14,8 @@ export interface Compressor {
 
 /** Finds `zstd` on a search path. */
 export function findCompressor(searchPath: string): Compressor {
-  for (const directory of searchPath.split(path.delimiter).filter((entry) => path.isAbsolute(entry))) {
-    const program = path.join(directory, 'zstd');
-    if (isExecutable(program)) return zstdProgram(program);
-  }
-  return nodeCompressor();
+  const zstd = findProgram('zstd', searchPath);
+  return zstd === undefined ? nodeCompressor() : zstdProgram(zstd);
 }
 
 function zstdProgram(program: string): Compressor {
@@ -49,13 +45,4 @@ export function nodeCompressor(): Compressor {
 /** Quotes one word for `/bin/sh`. */
 export function shellQuote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

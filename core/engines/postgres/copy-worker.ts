@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { HoldfastError } from '../../errors.ts';
+import { chunksOf } from '../../vault/chunks.ts';
 import type { ItemCounts } from '../../vault/vault.ts';
 import { type Child, eachLine, startChild, toolFailed } from '../child-process.ts';
 import type { Compressor } from '../compressor.ts';
@@ -183,7 +184,7 @@ export class CopyWorker {
 
   /** Passes chunks on; when somebody wants bytes and none come for too long, the server has stopped answering. */
   async *#watched(source: Readable): AsyncGenerator<Uint8Array> {
-    const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+    const chunks = chunksOf(source)[Symbol.asyncIterator]();
     for (;;) {
       const timer = setTimeout(() => {
         this.#failure ??= new HoldfastError(

@@ -7,6 +7,8 @@ import { errorFromLines, redact } from './pg-errors.ts';
 
 export interface CopyInAccess {
   readonly psql: string;
+  /** For what comes through a pipe in bulk. */
+  readonly bulkPsql: readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string>>;
   readonly conninfo: string;
   readonly compressor: Compressor;
@@ -74,7 +76,8 @@ export async function copyIn(access: CopyInAccess, copy: CopyIn, compressed: Rea
     sql.startsWith('COPY ') ? [sql, '\\warn holdfast rows :ROW_COUNT'] : [sql],
   );
   const commands = [restoreSettings.join('; '), ...statements].flatMap((command) => ['-c', command]);
-  const psql = startChild(access.psql, [...psqlArguments(access), ...commands], {
+  const [psqlProgram, ...psqlPrefix] = access.bulkPsql;
+  const psql = startChild(psqlProgram, [...psqlPrefix, ...psqlArguments(access), ...commands], {
     env,
     stdio: [output, 'ignore', 'pipe'],
     signal,

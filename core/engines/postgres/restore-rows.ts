@@ -1,6 +1,6 @@
 import { HoldfastError } from '../../errors.ts';
 import type { RestoreContext } from '../engine.ts';
-import { FailFast } from '../fail-fast.ts';
+import { type LaneJob, runInLanes } from '../lanes.ts';
 import { BackupProgress } from './backup-progress.ts';
 import type { PostgresConnection } from './connection.ts';
 import { copyInSmall, itemsPerBatch, smallItemBytes } from './restore-batch.ts';
@@ -15,6 +15,8 @@ interface Work {
   /** Before compression. */
   readonly bytes?: number | undefined;
   readonly isTable: boolean;
+  /** Number of the table in the source. */
+  readonly table?: number;
 }
 
 export interface RestoredRows {
@@ -28,13 +30,27 @@ export class RowRestore {
   readonly #access: CopyInAccess;
   readonly #items: RestoreItems;
   readonly #progress: BackupProgress;
+  readonly #afterRows: (table: number) => readonly LaneJob[];
+  readonly #itemsLeft = new Map<number, number>();
   #done = 0;
   #rows = 0;
 
-  constructor(context: RestoreContext<PostgresConnection>, access: CopyInAccess, items: RestoreItems) {
+  constructor(
+    context: RestoreContext<PostgresConnection>,
+    access: CopyInAccess,
+    work: {
+      readonly items: RestoreItems;
+      /** Work that waits for the rows of one table only; asked once, when they are in. */
+      readonly afterRows: (table: number) => readonly LaneJob[];
+    },
+  ) {
+    const { items } = work;
     this.#context = context;
     this.#access = access;
     this.#items = items;
+    this.#afterRows = work.afterRows;
+    for (const { detail } of items.tables)
+      this.#itemsLeft.set(detail.oid, (this.#itemsLeft.get(detail.oid) ?? 0) + 1);
     const bytes = items.tables.reduce((sum, entry) => sum + (entry.item.bytes ?? 0), 0);
     const lists = items.largeObjectList === undefined ? 0 : 2;
     this.#progress = new BackupProgress(
@@ -76,22 +92,26 @@ export class RowRestore {
     return { items: this.#done, rows: this.#rows };
   }
 
-  async #parallel(queue: (readonly Work[])[]): Promise<void> {
-    const lanes = new FailFast(
-      this.#access.signal,
-      () => new HoldfastError('JOB_ABORTED', 'the restore was told to stop'),
-    );
-    for (let lane = 0; lane < Math.max(1, this.#context.connections); lane += 1) {
-      lanes.run(async () => {
-        for (let next = queue.shift(); next !== undefined && !lanes.signal.aborted; next = queue.shift()) {
-          const [only] = next;
-          if (only !== undefined && next.length === 1) await this.#copy(only, lanes.signal);
-          else await this.#copyTogether(next, lanes.signal);
-        }
-      });
-    }
-    await lanes.settle();
-    lanes.close();
+  async #parallel(queue: readonly (readonly Work[])[]): Promise<void> {
+    const jobs = queue.map((works): LaneJob => async (signal) => {
+      const [only] = works;
+      if (only !== undefined && works.length === 1) await this.#copy(only, signal);
+      else await this.#copyTogether(works, signal);
+      return works.flatMap(({ table }) => this.#afterRowsOf(table));
+    });
+    await runInLanes(jobs, {
+      lanes: this.#context.connections,
+      signal: this.#access.signal,
+      abortedError: () => new HoldfastError('JOB_ABORTED', 'the restore was told to stop'),
+    });
+  }
+
+  /** What may be done now that another item of the table is in: nothing until it was the last one. */
+  #afterRowsOf(table: number | undefined): readonly LaneJob[] {
+    if (table === undefined) return [];
+    const left = (this.#itemsLeft.get(table) ?? 1) - 1;
+    this.#itemsLeft.set(table, left);
+    return left === 0 ? this.#afterRows(table) : [];
   }
 
   async #copy(work: Work, signal: AbortSignal): Promise<void> {
@@ -140,5 +160,6 @@ function tableWork(entry: TableItem): Work {
     rows: item.rows,
     bytes: item.bytes,
     isTable: true,
+    table: entry.detail.oid,
   };
 }

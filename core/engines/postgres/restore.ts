@@ -3,6 +3,7 @@ import type { Manifest } from '../../vault/manifest.ts';
 import { decompressStream } from '../../vault/compress.ts';
 import type { RestoreContext, RestoreOutcome } from '../engine.ts';
 import { FailFast } from '../fail-fast.ts';
+import type { LaneJob } from '../lanes.ts';
 import { globalsItem, schemaItem, sequencesItem } from './backup.ts';
 import type { PostgresConnection } from './connection.ts';
 import { type Globals, globalsSchema } from './globals.ts';
@@ -10,10 +11,19 @@ import { type LibpqAccess, openLibpq } from './libpq.ts';
 import type { Settings } from './options.ts';
 import { SchemaArchive } from './restore-archive.ts';
 import { createMissingRoles, missingTablespaces, restoreDatabaseProperties } from './restore-globals.ts';
-import { readItems, type RestoreItems, type Selection, selectTables } from './restore-items.ts';
+import { indexesOfBigTables } from './restore-indexes.ts';
+import {
+  readItems,
+  type RestoreItems,
+  type Selection,
+  selectTables,
+  type TableItem,
+} from './restore-items.ts';
 import { planAll, planTables, sanitizedName, type SchemaPlan } from './restore-plan.ts';
 import { RowRestore } from './restore-rows.ts';
+import { analyzeTables } from './restore-statistics.ts';
 import { requireEmpty, requireMajor } from './restore-target.ts';
+import type { TocEntry } from './restore-toc.ts';
 import { existingSequences, type SequenceState, sequencesSchema, writeSequences } from './sequences.ts';
 import { readServer } from './server.ts';
 import { Session } from './session.ts';
@@ -33,10 +43,9 @@ export async function restorePostgres(
   let session: Session | undefined;
   let libpq: LibpqAccess | undefined;
   try {
-    session = await Session.connect(context.connection, {
-      signal: scope.signal,
-      answerSeconds: settings.idleSeconds,
-    });
+    const connect = () =>
+      Session.connect(context.connection, { signal: scope.signal, answerSeconds: settings.idleSeconds });
+    session = await connect();
     const target = await readServer(session);
     requireMajor(target, context.manifest.engine.version);
     if (selection === undefined) await requireEmpty(session, context.connection);
@@ -52,6 +61,7 @@ export async function restorePostgres(
       context,
       signal: scope.signal,
       session,
+      connect,
       tools,
       libpq,
       items,
@@ -78,6 +88,7 @@ interface RestoreParts {
   readonly context: RestoreContext<PostgresConnection>;
   readonly signal: AbortSignal;
   readonly session: Session;
+  readonly connect: () => Promise<Session>;
   readonly tools: Tools;
   readonly libpq: LibpqAccess;
   readonly items: RestoreItems;
@@ -88,6 +99,8 @@ interface RestoreParts {
 interface Prepared {
   readonly archive: SchemaArchive;
   readonly plan: SchemaPlan;
+  /** Of the plan's post-data, what is built while rows still come in; by table. */
+  readonly earlyIndexes: ReadonlyMap<number, readonly TocEntry[]>;
   readonly globals: Globals;
   /** Those that the restore makes; others keep their state. */
   readonly sequences: readonly SequenceState[];
@@ -107,7 +120,7 @@ class Restore {
     const { session, selection } = this.#parts;
     const prepared = await this.#phase('prepare', () => this.#prepare());
     await this.#phase('definitions', () => this.#restoreDefinitions(prepared));
-    const restored = await this.#phase('rows', () => this.#restoreRows());
+    const restored = await this.#phase('rows', () => this.#restoreRows(prepared));
     await this.#phase('sequences', () => writeSequences(session, prepared.sequences));
     await this.#phase('indexes and constraints', () => this.#restorePostData(prepared));
     if (selection === undefined) {
@@ -115,6 +128,7 @@ class Restore {
         await this.#phase('database settings', () => restoreDatabaseProperties(session, prepared.globals)),
       );
     }
+    await this.#phase('statistics', () => this.#gatherStatistics());
     // Copies commit without waiting for the disk; this commit waits, and with it everything before.
     await session.query('SET default_transaction_read_only TO off; SET synchronous_commit TO on');
     await session.query('SELECT pg_catalog.pg_current_xact_id()');
@@ -146,7 +160,14 @@ class Restore {
       this.#warn([
         `the target has no tablespace ${missing.join(', ')}: everything goes to the database's default one`,
       ]);
-    return { archive, plan, globals, sequences, extraArgs: missing.length > 0 ? ['--no-tablespaces'] : [] };
+    return {
+      archive,
+      plan,
+      earlyIndexes: indexesOfBigTables(plan, this.#tables),
+      globals,
+      sequences,
+      extraArgs: missing.length > 0 ? ['--no-tablespaces'] : [],
+    };
   }
 
   async #restoreDefinitions({ archive, plan, extraArgs }: Prepared): Promise<void> {
@@ -161,22 +182,36 @@ class Restore {
     this.#warn(await archive.run('pre-data', { entries: plan.preData, jobs: 1, isTolerable, extraArgs }));
   }
 
-  async #restorePostData({ archive, plan, extraArgs }: Prepared): Promise<void> {
-    const jobs = Math.max(1, this.#parts.context.connections);
+  async #restorePostData({ archive, plan, earlyIndexes, extraArgs }: Prepared): Promise<void> {
+    const early = new Set([...earlyIndexes.values()].flat());
     this.#warn(
       await archive.run('post-data', {
-        entries: plan.postData,
-        jobs,
+        entries: plan.postData.filter((entry) => !early.has(entry)),
+        jobs: Math.max(1, this.#parts.context.connections),
         isTolerable: plan.isTolerableAfterRows,
         extraArgs,
       }),
     );
   }
 
-  async #restoreRows(): Promise<{ readonly items: number; readonly rows: number }> {
+  /** Index builds of one table, each a job of its own: the server works on one with few of its cores only. */
+  #indexJobs(table: number, { archive, plan, earlyIndexes, extraArgs }: Prepared): LaneJob[] {
+    return (earlyIndexes.get(table) ?? []).map((entry) => async () => {
+      const options = { entries: [entry], jobs: 1, isTolerable: plan.isTolerableAfterRows, extraArgs };
+      this.#warn(await archive.run(`index-${entry.id}`, options));
+      return [];
+    });
+  }
+
+  get #tables(): readonly TableItem[] {
+    return this.#parts.selection?.items ?? this.#parts.items.tables;
+  }
+
+  async #restoreRows(prepared: Prepared): Promise<{ readonly items: number; readonly rows: number }> {
     const { context, tools, libpq, signal, items, selection } = this.#parts;
     const access = {
       psql: tools.path('psql'),
+      bulkPsql: tools.bulkPsql,
       env: libpq.env,
       conninfo: libpq.conninfo,
       compressor: tools.compressor,
@@ -187,7 +222,20 @@ class Restore {
       selection === undefined
         ? items
         : { tables: selection.items, largeObjects: [], largeObjectList: undefined };
-    return new RowRestore(context, access, wanted).run();
+    const afterRows = (table: number) => this.#indexJobs(table, prepared);
+    return new RowRestore(context, access, { items: wanted, afterRows }).run();
+  }
+
+  async #gatherStatistics(): Promise<void> {
+    const { context, session, connect, selection, signal } = this.#parts;
+    const others: Session[] = [];
+    try {
+      while (others.length + 1 < context.connections) others.push(await connect());
+      const only = selection === undefined ? {} : { only: selection.names };
+      this.#warn(await analyzeTables([session, ...others], { ...only, signal }));
+    } finally {
+      await Promise.all(others.map((other) => other.close()));
+    }
   }
 
   async #sequencesToSet({ sequenceLabels }: SchemaPlan): Promise<SequenceState[]> {

@@ -4,9 +4,12 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { HoldfastError } from '../../errors.ts';
 import { type Compressor, findCompressor } from '../compressor.ts';
+import { findProgram } from '../find-program.ts';
 import type { Settings } from './options.ts';
 
 const run = promisify(execFile);
+
+const bulkBuffer = '1M';
 
 export type PostgresProgram = 'psql' | 'pg_dump' | 'pg_restore';
 
@@ -14,6 +17,11 @@ export type PostgresProgram = 'psql' | 'pg_dump' | 'pg_restore';
 export interface Tools {
   readonly compressor: Compressor;
   path(program: PostgresProgram): string;
+  /**
+   * psql with a large buffer before its standard input, where the host has `stdbuf`: from a pipe it reads 4 KiB at a time
+   * otherwise, and each read may put it and the program before it to sleep once.
+   */
+  readonly bulkPsql: readonly [string, ...string[]];
   /** For the manifest, e.g. `{ pg_dump: '18.6' }`. */
   readonly versions: Readonly<Record<string, string>>;
 }
@@ -36,10 +44,13 @@ export async function findTools(
     const found = Number.parseInt(versions[programs[0] ?? ''] ?? '', 10);
     // A newer client can serve an older server; an older one refuses.
     if (found >= major) {
+      const stdbuf = findProgram('stdbuf', settings.searchPath);
+      const psql = path.join(directory, 'psql');
       return {
         compressor,
         versions: { ...versions, compressor: compressor.name },
         path: (program) => path.join(directory, program),
+        bulkPsql: stdbuf === undefined ? [psql] : [stdbuf, `-i${bulkBuffer}`, psql],
       };
     }
     seen.push(`${found} in ${directory}`);
