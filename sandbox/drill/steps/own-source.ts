@@ -6,7 +6,7 @@ import { parseDocument } from 'yaml';
 import { parsePostgresUrl } from '../../../cli/local/connection.ts';
 import type { PostgresConnection } from '../../../core/engines/postgres/connection.ts';
 import { createPostgresEngine } from '../../../core/engines/postgres/postgres-engine.ts';
-import { HoldfastError } from '../../../core/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../../core/errors.ts';
 import { postgresBinDirectory, type PostgresMajor } from '../../postgres/postgres-server.ts';
 import type { Drill } from '../drill-context.ts';
 import { sayBytes } from '../report/words.ts';
@@ -34,7 +34,11 @@ export async function lookAtSource(drill: Drill, url: string): Promise<void> {
   await drill.step('look at your database', 'here', async () => {
     const { signal } = options;
     // The first look tells the major, whose programs the second one needs.
-    const { version } = await createPostgresEngine().probe(connection, { signal });
+    const { version } = await createPostgresEngine()
+      .probe(connection, { signal })
+      .catch((error: unknown) => {
+        throw aboutUrl(error, connection);
+      });
     await fetchPrograms(version);
     const engine = createPostgresEngine({
       binDirectory: (major) => postgresBinDirectory(major as PostgresMajor),
@@ -54,6 +58,20 @@ export async function lookAtSource(drill: Drill, url: string): Promise<void> {
     const left = report.notCovered.map(({ name, reason }) => `${name}: ${reason}`);
     return [`${state.sourceServer}, ${sayBytes(report.sizeBytes)}; it will only be read`, ...left].join('; ');
   });
+}
+
+/** The engine speaks of the secret that a plan names; here it is the URL that somebody typed. */
+function aboutUrl(error: unknown, { host, port }: PostgresConnection): unknown {
+  if (!(error instanceof Error)) return error;
+  const hint =
+    'are user, password, host, port and database in --source right, and does the server let this machine in?';
+  if (!isHoldfastError(error))
+    return new HoldfastError('SOURCE_UNREACHABLE', `cannot talk to ${host}:${port}: ${error.message}`, {
+      cause: error,
+      hint,
+    });
+  const mistyped = error.code === 'SOURCE_CREDENTIALS' || error.code === 'SOURCE_UNREACHABLE';
+  return mistyped ? new HoldfastError(error.code, error.message, { cause: error, hint }) : error;
 }
 
 /** A dump needs the client programs of the source's major, a restore test a scratch server of it. */
