@@ -6,6 +6,7 @@ import { parseDocument } from 'yaml';
 import { parsePostgresUrl } from '../../../cli/local/connection.ts';
 import type { PostgresConnection } from '../../../core/engines/postgres/connection.ts';
 import { createPostgresEngine } from '../../../core/engines/postgres/postgres-engine.ts';
+import { Session } from '../../../core/engines/postgres/session.ts';
 import { HoldfastError, isHoldfastError } from '../../../core/errors.ts';
 import { postgresBinDirectory, type PostgresMajor } from '../../postgres/postgres-server.ts';
 import type { Drill } from '../drill-context.ts';
@@ -31,7 +32,8 @@ export async function lookAtSource(drill: Drill, url: string): Promise<void> {
   const { state, options } = drill;
   const connection = parsePostgresUrl(url, process.env);
   state.own = connection;
-  await drill.step('look at your database', 'here', async () => {
+  await drill.step('look at your database', 'here', async (display) => {
+    display.update(`connecting to ${connection.host}:${connection.port}`);
     const { signal } = options;
     // The first look tells the major, whose programs the second one needs.
     const { version } = await createPostgresEngine()
@@ -53,11 +55,35 @@ export async function lookAtSource(drill: Drill, url: string): Promise<void> {
         first?.hint === undefined ? {} : { hint: first.hint },
       );
     }
+    await refuseEmpty(connection, signal);
     state.sourceServer = `PostgreSQL ${report.version}`;
     state.sourceBytes = report.sizeBytes;
     const left = report.notCovered.map(({ name, reason }) => `${name}: ${reason}`);
     return [`${state.sourceServer}, ${sayBytes(report.sizeBytes)}; it will only be read`, ...left].join('; ');
   });
+}
+
+/** Nothing would be restored and every check would hold: that proves nothing, so it must not be green. */
+async function refuseEmpty(connection: PostgresConnection, signal: AbortSignal): Promise<void> {
+  const session = await Session.connect(connection, { signal, answerSeconds: 30 });
+  try {
+    const { tables, others } = await session.one<{ tables: number; others: string }>(
+      `select (select count(*)::int from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         where c.relkind in ('r', 'm') and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)') as tables,
+       (select coalesce(pg_catalog.string_agg(datname, ', ' order by datname), 'none') from pg_catalog.pg_database
+         where datallowconn and not datistemplate and datname <> pg_catalog.current_database()) as others`,
+    );
+    if (tables > 0) return;
+    throw new HoldfastError(
+      'USAGE',
+      `the database ${connection.dbname} has no table: a drill of it proves nothing`,
+      {
+        hint: `is it the right one? other databases of this server: ${others}`,
+      },
+    );
+  } finally {
+    await session.close();
+  }
 }
 
 /** The engine speaks of the secret that a plan names; here it is the URL that somebody typed. */
