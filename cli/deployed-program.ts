@@ -55,13 +55,20 @@ function addReadCommands(program: Command): void {
       examples: [
         'holdfast verify latest --source shop-db',
         'holdfast verify latest --source shop-db --deep --region us-west-2',
+        'holdfast verify latest --source shop-db --offline',
       ],
     }),
   )
     .option('--source <source>', 'source of the plan (default: the only one)')
     .option('--deep', 'also decrypt and decompress everything')
-    .option('--offline', 'check the signature without calling KMS, with the public key given by --public-key')
-    .option('--public-key <file>', 'PEM file with the public half of the signing key')
+    .option(
+      '--offline',
+      'check signature, chain and objects without calling KMS, with the public key that doctor pinned',
+    )
+    .option(
+      '--public-key <file>',
+      'PEM file with the public half of the signing key (default: pinned beside the plan)',
+    )
     .action(async (id: string, options) => (await import('./deployed/verify.ts')).verifyPoint(id, options));
   withPlan(
     command(program, 'recovery-points [source]', {

@@ -1,8 +1,4 @@
-import { CreateAliasCommand, CreateKeyCommand, DisableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { CreateStateMachineCommand, SFNClient } from '@aws-sdk/client-sfn';
-import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
+import { DisableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -11,72 +7,32 @@ import { zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDynamoCatalogStore } from '../core/catalog/catalog-store.dynamodb.ts';
 import { examplePoint } from '../core/catalog/recovery-point.conformance.ts';
-import { createCatalogTable } from '../core/catalog/testing.dynamodb.ts';
 import { loadPlan } from '../core/plan/load-plan.ts';
-import { deploymentNames, stateMachineNames } from '../core/plan/names.ts';
-import { type LocalAws, startAws } from '../sandbox/aws/local-aws.ts';
+import { deploymentNames } from '../core/plan/names.ts';
+import type { LocalAws } from '../sandbox/aws/local-aws.ts';
 import { openDeployedVault } from './deployed/vault.ts';
+import { type EmulatedDeployment, emulateDeployment } from './testing/emulated-deployment.ts';
 import { type Shop, startShop } from './testing/shop.ts';
 
-const planFile = path.resolve(import.meta.dirname, '../examples/drill.yaml');
-const plan = await loadPlan(planFile);
+const example = path.resolve(import.meta.dirname, '../examples/drill.yaml');
+const plan = await loadPlan(example);
 const names = deploymentNames(plan);
 const id = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 const regions = [plan.regions.primary, plan.regions.standby];
 let shop: Shop;
 let aws: LocalAws;
-let keyIds: string[];
+let deployment: EmulatedDeployment;
+let settings: EmulatedDeployment['settings'];
+let planFile: string;
 
 const run = (args: string) => shop.cli(args, { env: aws.environment });
 const deployed = (args: string) => run(`${args} --plan ${planFile} --json`);
-const settings = (region: string) => ({
-  region,
-  endpoint: aws.endpoint,
-  credentials: { accessKeyId: plan.account, secretAccessKey: 'test' },
-});
-
-/** What a person would see after `cdk deploy`, as far as the commands look at it. */
-async function deploy(region: string): Promise<string> {
-  await createCatalogTable(new DynamoDBClient(settings(region)), names.table);
-  const s3 = new S3Client({ ...settings(region), forcePathStyle: true });
-  await s3.send(new CreateBucketCommand({ Bucket: names.vaultBucket(region) }));
-  const kms = new KMSClient(settings(region));
-  const made: string[] = [];
-  for (const AliasName of [names.vaultKeyAlias, names.signingKeyAlias]) {
-    const signing = { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' } as const;
-    const { KeyMetadata } = await kms.send(
-      new CreateKeyCommand(AliasName === names.signingKeyAlias ? signing : {}),
-    );
-    await kms.send(new CreateAliasCommand({ AliasName, TargetKeyId: KeyMetadata?.KeyId }));
-    made.push(KeyMetadata?.KeyId ?? '');
-  }
-  const secrets = new SecretsManagerClient(settings(region));
-  for (const Name of ['shop-db/backup', 'shop-db/restored']) {
-    await secrets.send(new CreateSecretCommand({ Name, SecretString: '{}' }));
-  }
-  const sns = new SNSClient(settings(region));
-  const { TopicArn } = await sns.send(new CreateTopicCommand({ Name: names.alarmTopic }));
-  await sns.send(
-    new SubscribeCommand({
-      TopicArn,
-      Protocol: 'sqs',
-      Endpoint: `arn:aws:sqs:${region}:${plan.account}:pager`,
-    }),
-  );
-  const sfn = new SFNClient(settings(region));
-  for (const machine of stateMachineNames) {
-    const definition = JSON.stringify({ StartAt: 'Done', States: { Done: { Type: 'Succeed' } } });
-    const roleArn = `arn:aws:iam::${plan.account}:role/machine`;
-    await sfn.send(new CreateStateMachineCommand({ name: names.stateMachine(machine), definition, roleArn }));
-  }
-  return made[0] ?? '';
-}
-
 beforeAll(async () => {
-  [shop, aws] = await Promise.all([startShop(), startAws()]);
-  // The plan's account is the one that the emulator takes from the access key.
-  Object.assign(aws.environment, { AWS_ACCESS_KEY_ID: plan.account });
-  keyIds = await Promise.all(regions.map(deploy));
+  [shop, deployment] = await Promise.all([startShop(), emulateDeployment(plan)]);
+  ({ aws, settings } = deployment);
+  // Doctor writes beside the plan.
+  planFile = path.join(shop.home, 'drill.yaml');
+  fs.copyFileSync(example, planFile);
 });
 afterAll(async () => {
   await aws?.stop();
@@ -223,7 +179,9 @@ describe('holdfast with a deployment', () => {
     const good = await deployed('doctor --page');
     expect(good.json().checks.filter((check: { ok: boolean }) => !check.ok)).toEqual([]);
     expect(good.code).toBe(0);
-    await new KMSClient(settings(regions[1]!)).send(new DisableKeyCommand({ KeyId: keyIds[1] }));
+    await new KMSClient(settings(regions[1]!)).send(
+      new DisableKeyCommand({ KeyId: deployment.vaultKeyIds[regions[1]!] }),
+    );
     const bad = await deployed('doctor');
     const faults = bad.json().checks.filter((check: { ok: boolean }) => !check.ok);
     expect(bad.code).toBe(1);
@@ -241,7 +199,7 @@ describe('holdfast with a deployment', () => {
       { code: 'CATALOG_UNAVAILABLE', hint: expect.stringContaining(`--region ${regions[1]}`) },
     ]);
     const other = path.join(shop.home, 'other.yaml');
-    fs.writeFileSync(other, fs.readFileSync(planFile, 'utf8').replace('name: drill', 'name: other'));
+    fs.writeFileSync(other, fs.readFileSync(example, 'utf8').replace('name: drill', 'name: other'));
     const missing = await run(`status --plan ${other} --json`);
     expect([missing.code, missing.json().error.code]).toEqual([3, 'DEPLOYMENT_NOT_FOUND']);
     const start = await run(`backup shop-db --plan ${other} --json`);

@@ -16,7 +16,8 @@ export interface Diagnosis {
   readonly fix?: string;
 }
 
-interface Look {
+/** One look at one thing. */
+export interface Look {
   readonly what: string;
   readonly fix: string;
   /** Says what is fine. @throws with what is not */
@@ -24,7 +25,7 @@ interface Look {
 }
 
 /** What was looked at and is there, but not as it must be. */
-class Fault extends Error {}
+export class Fault extends Error {}
 
 /** Everything that must be in place in a Region before a disaster. */
 export async function checkRegion(deployment: Deployment, region: string): Promise<Diagnosis[]> {
@@ -37,7 +38,8 @@ export async function checkRegion(deployment: Deployment, region: string): Promi
   return Promise.all(looks.map((look) => diagnose(look, region)));
 }
 
-async function diagnose({ what, fix, look }: Look, region: string): Promise<Diagnosis> {
+/** Looks, and puts a failure into words. */
+export async function diagnose({ what, fix, look }: Look, region: string): Promise<Diagnosis> {
   try {
     return { what, region, ok: true, detail: await look() };
   } catch (error) {

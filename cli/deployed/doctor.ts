@@ -2,6 +2,7 @@ import { checkPlan, planError, readPlanText } from '../../core/plan/load-plan.ts
 import { runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
 import { type DeploymentOptions, openDeployment } from './deployment.ts';
+import { checkPinnedKey } from './doctor-signing-key.ts';
 import { checkRegion, type Diagnosis, publishTestPage } from './doctor-checks.ts';
 
 export interface DoctorOptions extends DeploymentOptions {
@@ -22,15 +23,23 @@ export async function runDoctor(options: DoctorOptions): Promise<void> {
       progress.update({ doing: `looking at ${region}` });
       found.push(...(await checkRegion(deployment, region)));
     }
+    const pinned = await checkPinnedKey(deployment);
+    found.push(...pinned.checks);
     if (options.page === true) found.push(await publishTestPage(deployment));
     const faults = found.filter(({ ok }) => !ok);
     const rows = found.map(({ ok, region, what, detail }) => [ok ? 'ok' : 'FAULT', region, what, detail]);
     const fixes = faults.map(
       ({ region, what, fix }) => `fix ${what} in ${region}: ${fix ?? 'see the detail'}`,
     );
+    const news =
+      pinned.wrote === undefined
+        ? []
+        : [
+            `wrote ${pinned.wrote}: the public half of the key that signs manifests. With it holdfast verify --offline needs no KMS, and the next doctor tells when the key in KMS is another one. It is no secret: commit it with the plan.`,
+          ];
     return {
       json: { ok: faults.length === 0, checks: found },
-      text: [table(['', 'REGION', 'WHAT', 'DETAIL'], rows), ...fixes].join('\n'),
+      text: [table(['', 'REGION', 'WHAT', 'DETAIL'], rows), ...fixes, ...news].join('\n'),
       exitCode: faults.length === 0 ? 0 : 1,
     };
   });

@@ -26,6 +26,15 @@ export async function openDeployedVault(
   });
 }
 
+/** The vault of a Region as far as the pinned public key can check it; KMS is not asked for anything. */
+export async function openVaultOffline(
+  { names, region }: Pick<Deployment, 'names' | 'region'>,
+  signingPublicKey: string,
+): Promise<Vault> {
+  const url = `s3://${names.vaultBucket(region)}`;
+  return openVault({ url, region, keys: { kind: 'public-key', signingPublicKey } });
+}
+
 async function keyArnOf(alias: string, region: string): Promise<string> {
   const { DescribeKeyCommand, KMSClient } = await import('@aws-sdk/client-kms');
   const client = new KMSClient({ region, ...clientSettings });

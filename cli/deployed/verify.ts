@@ -1,12 +1,11 @@
-import fs from 'node:fs';
-import path from 'node:path';
 import { HoldfastError } from '../../core/errors.ts';
 import { requirePointId } from '../local/vault-place.ts';
 import { formatBytes } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
 import { type Deployment, type DeploymentOptions, inRegion, openDeployment, sourceOf } from './deployment.ts';
-import { openDeployedVault } from './vault.ts';
+import { pinnedKeyFile, readPinnedKey } from './pinned-key.ts';
+import { openDeployedVault, openVaultOffline } from './vault.ts';
 
 export interface VerifyPointOptions extends DeploymentOptions {
   readonly source?: string;
@@ -19,12 +18,18 @@ export interface VerifyPointOptions extends DeploymentOptions {
 export async function verifyPoint(id: string, options: VerifyPointOptions): Promise<void> {
   await runCommand(options, async ({ progress, signal }) => {
     const wanted = requirePointId(id);
+    if (options.offline === true && options.deep === true) {
+      throw new HoldfastError('USAGE', '--deep decrypts, which needs KMS; allowed is --deep or --offline');
+    }
     const deployment = await openDeployment(options);
     const source = sourceOf(deployment.plan, options.source ?? onlySource(deployment)).id;
-    const pem = readPublicKey(deployment, options);
+    const pem = await publicKeyOf(deployment, options);
     progress.update({ doing: `verifying ${wanted} of ${source} in ${deployment.region}` });
     const report = await inRegion(deployment, async () => {
-      const vault = await openDeployedVault(deployment, pem);
+      const vault =
+        options.offline === true && pem !== undefined
+          ? await openVaultOffline(deployment, pem)
+          : await openDeployedVault(deployment, pem);
       return vault.verify(source, wanted, {
         deep: options.deep === true,
         offline: options.offline === true,
@@ -63,18 +68,15 @@ function onlySource({ plan }: Deployment): string {
   throw new HoldfastError('USAGE', `--source is missing; the plan has ${known}`);
 }
 
-function readPublicKey({ planFile }: Deployment, options: VerifyPointOptions): string | undefined {
-  const pinned = path.join(path.dirname(planFile), 'signing-key.pub.pem');
-  const file = options.publicKey ?? (fs.existsSync(pinned) ? pinned : undefined);
-  if (file === undefined) {
-    if (options.offline !== true) return undefined;
-    throw new HoldfastError('USAGE', '--offline needs the public half of the signing key', {
-      hint: `name it with --public-key, or keep it as ${pinned}`,
-    });
-  }
-  try {
-    return fs.readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new HoldfastError('USAGE', `--public-key ${file} cannot be read`, { cause: error });
-  }
+/** The pinned key; `undefined` only where KMS may be asked for it. */
+async function publicKeyOf(deployment: Deployment, options: VerifyPointOptions): Promise<string | undefined> {
+  const pinned = pinnedKeyFile(deployment);
+  const file = options.publicKey ?? pinned;
+  const pem = await readPinnedKey(file);
+  if (pem !== undefined) return pem;
+  if (options.publicKey !== undefined) throw new HoldfastError('USAGE', `--public-key ${file} is not there`);
+  if (options.offline !== true) return undefined;
+  throw new HoldfastError('USAGE', `--offline needs the public signing key, and ${pinned} is not there`, {
+    hint: `holdfast doctor --plan ${deployment.planFile} writes it while KMS answers: run it now, before it is needed, and commit the file; or name another with --public-key`,
+  });
 }

@@ -8,7 +8,7 @@ import { defaultSegmentBytes } from './pipeline.ts';
 import { StoredVault } from './stored-vault.ts';
 import type { Vault } from './vault.ts';
 
-export type VaultKeyOptions = KeyFileOptions | KmsKeyOptions | BreakGlassKeyOptions;
+export type VaultKeyOptions = KeyFileOptions | KmsKeyOptions | BreakGlassKeyOptions | PublicKeyOptions;
 
 export interface KeyFileOptions {
   readonly kind: 'key-file';
@@ -38,6 +38,13 @@ export interface BreakGlassKeyOptions {
   readonly privateKey: string;
   readonly passphrase?: string;
   /** PEM of the signing key. */
+  readonly signingPublicKey: string;
+}
+
+/** Can only list and check: signatures, chain, objects. Calls no key service. */
+export interface PublicKeyOptions {
+  readonly kind: 'public-key';
+  /** PEM of the signing key, pinned by whoever checks; never taken from the vault. */
   readonly signingPublicKey: string;
 }
 
@@ -114,6 +121,10 @@ async function openKeys(options: OpenVaultOptions): Promise<VaultKeys> {
     case 'break-glass': {
       const { breakGlassKeys } = await import('./break-glass.aws.ts');
       return breakGlassKeys(keys);
+    }
+    case 'public-key': {
+      const { publicKeyKeys } = await import('./keys.public-key.ts');
+      return publicKeyKeys(keys.signingPublicKey);
     }
     default:
       return assertNever(keys);
