@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { keepYoungBuffersFew } from '../core/vault/young-buffers.ts';
+import { keepYoungBuffersFew } from '../core/young-buffers.ts';
 import { createProgram } from './program.ts';
 import { exitWithUsageError } from './run-command.ts';
 

@@ -7,7 +7,7 @@ import { HoldfastError } from '../core/errors.ts';
 import { persist } from '../core/jobs/job-context.ts';
 import { jobErrorOf } from '../core/jobs/job-error.ts';
 import { readSettings, type TaskSettings, taskSettingsSchema } from '../core/jobs/settings.ts';
-import { keepYoungBuffersFew } from '../core/vault/young-buffers.ts';
+import { keepYoungBuffersFew } from '../core/young-buffers.ts';
 
 /** ECS kills after 30 s unless a task says otherwise; ten of them are left for the log and the process's end. */
 const abortSeconds = 20;

@@ -44,7 +44,7 @@ export function flowEnvironment({ server, store }: FlowContext): Record<string, 
 const encrypt = 'openssl enc -aes-256-ctr -pbkdf2 -iter 10000 -pass env:BENCH_PASSPHRASE';
 const decrypt = `${encrypt} -d`;
 
-const local = `node '${path.join(projectRoot, 'cli/main.ts')}' local`;
+const local = `node '${path.join(projectRoot, 'cli/holdfast.mjs')}' local`;
 const url = ({ server }: FlowContext, database: string) =>
   `postgres://${server.connection.username}@127.0.0.1:${server.port}/${database}?sslmode=disable`;
 
