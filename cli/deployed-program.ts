@@ -5,6 +5,7 @@ import { collect, command, group } from './command.ts';
 export function addDeployedCommands(program: Command): void {
   addJobCommands(program);
   addReadCommands(program);
+  addUpkeepCommands(program);
 }
 
 function withPlan(made: Command): Command {
@@ -95,6 +96,9 @@ function addReadCommands(program: Command): void {
       examples: ['holdfast status', 'holdfast status --region us-west-2 --json'],
     }),
   ).action(async (options) => (await import('./deployed/status.ts')).showStatus(options));
+}
+
+function addUpkeepCommands(program: Command): void {
   const catalog = group(program, 'catalog', 'the index of jobs and recovery points');
   withPlan(
     command(catalog, 'rebuild', {
