@@ -75,6 +75,9 @@ export function backupFlows(context: FlowContext): Flow[] {
   ];
 }
 
+// Ours gathers the planner's statistics; neither pg_restore nor a script of pg_dump does.
+const analyze = (target: string) => `vacuumdb --analyze-only --quiet -d '${target}'`;
+
 export function restoreFlows(context: FlowContext, target: string): Flow[] {
   const { connections, store, keyFile } = context;
   return [
@@ -86,12 +89,12 @@ export function restoreFlows(context: FlowContext, target: string): Flow[] {
     {
       id: 'native',
       name: `download, openssl, tar, then pg_restore -Fd -j${connections}`,
-      script: `${store.get(nativeObject(context))} | ${decrypt} | tar -x; pg_restore -j${connections} -d '${target}' dump`,
+      script: `${store.get(nativeObject(context))} | ${decrypt} | tar -x; pg_restore -j${connections} -d '${target}' dump; ${analyze(target)} -j${connections}`,
     },
     {
       id: 'documented',
       name: 'download, openssl, then gunzip | psql',
-      script: `${store.get(documentedObject(context))} > dump.enc; ${decrypt} -in dump.enc -out dump.gz; gunzip -c dump.gz | psql -Xq -v ON_ERROR_STOP=1 -d '${target}'`,
+      script: `${store.get(documentedObject(context))} > dump.enc; ${decrypt} -in dump.enc -out dump.gz; gunzip -c dump.gz | psql -Xq -v ON_ERROR_STOP=1 -d '${target}'; ${analyze(target)}`,
     },
   ];
 }
@@ -105,9 +108,9 @@ export function tableRestoreFlows(context: FlowContext, target: string, table: s
     { ...ours, script: `${ours.script} --table '${table}'` },
     {
       ...native,
-      name: 'download all, openssl, tar, then pg_restore -t',
-      // pg_restore -t makes no schema; ours brings the one that the table needs.
-      script: `${native.script.replace(/; pg_restore.*/, '')}; psql -Xqc 'create schema ${schema}' -d '${target}'; pg_restore -n '${schema}' -t '${name}' -d '${target}' dump`,
+      name: 'download all, openssl, tar, then pg_restore -L',
+      // Ours brings the schema, the indexes and the keys that the table has; so shall this.
+      script: `${native.script.replace(/; pg_restore.*/, '')}; pg_restore -l dump | grep -E ' (SCHEMA - ${schema}|[A-Z ]+ ${schema} ${name}[ _])' | grep -v 'FK CONSTRAINT' > list; pg_restore -j${context.connections} -L list -d '${target}' dump; ${analyze(target)} -t '${table}'`,
     },
   ];
 }

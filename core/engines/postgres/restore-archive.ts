@@ -53,19 +53,15 @@ export class SchemaArchive {
     await pipeline(decompressStream(compressed, 'zst'), createWriteStream(file, { mode: 0o600 }), {
       signal: options.signal,
     });
-    const all = parseTableOfContents(await listEntries(file, ['--verbose'], options));
-    const inSection = async (section: string) => {
-      const ids = new Set(
-        parseTableOfContents(await listEntries(file, [`--section=${section}`], options)).map(
-          (entry) => entry.id,
-        ),
-      );
-      return all.filter((entry) => ids.has(entry.id));
-    };
-    return new SchemaArchive(file, options, {
-      preData: await inSection('pre-data'),
-      postData: await inSection('post-data'),
+    const list = async (option: string) => parseTableOfContents(await listEntries(file, [option], options));
+    const [all, ...sections] = await Promise.all(
+      ['--verbose', '--section=pre-data', '--section=post-data'].map(list),
+    );
+    const [preData = [], postData = []] = sections.map((section) => {
+      const ids = new Set(section.map((entry) => entry.id));
+      return (all ?? []).filter((entry) => ids.has(entry.id));
     });
+    return new SchemaArchive(file, options, { preData, postData });
   }
 
   /** Restores the given entries; returns tolerated errors as warnings. @throws TOOL_FAILED, DISK_FULL */
@@ -93,7 +89,7 @@ export class SchemaArchive {
     const end = await child.ended;
     if (this.#options.signal.aborted) throw new HoldfastError('JOB_ABORTED', 'the restore was told to stop');
     const { warnings, fatal } = errors.judge(options.isTolerable, this.#denied);
-    if (end.code !== 0 && (fatal !== undefined || !errors.ignoredByTool)) {
+    if (end.code !== 0 && (fatal !== undefined || !errors.isComplete)) {
       const said = fatal === undefined ? child.errorTail().map(redact) : [fatal];
       throw errorFromLines(said, 'pg_restore failed') ?? toolFailed('pg_restore', end, said);
     }
