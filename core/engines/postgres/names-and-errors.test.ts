@@ -72,10 +72,15 @@ describe('errors of the server and its programs', () => {
       'TOOL_FAILED',
       expect.stringContaining('ENCODING'),
     ]);
-    expect(told('INDEX i: could not write to file "x": No space left on device')).toEqual([
-      'DISK_FULL',
-      expect.stringContaining('a restore then needs a new, empty target'),
-    ]);
+    for (const end of [
+      'No space left on device',
+      'wrote only 4096 of 8192 bytes at block 7',
+      'Disk quota exceeded',
+    ])
+      expect(told(`CREATE INDEX i ON t (v): could not extend file "x": ${end}`)).toEqual([
+        'DISK_FULL',
+        expect.stringContaining('a restore then needs a new, empty target'),
+      ]);
     expect(told('EXTENSION x: could not execute query: ERROR:  extension "x" is not available')).toEqual([
       'TOOL_FAILED',
       expect.stringContaining('install the extension'),

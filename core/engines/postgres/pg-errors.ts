@@ -104,7 +104,9 @@ function codeOf(code: string | undefined, message: string): ErrorCode | undefine
   ) {
     return 'SOURCE_TLS';
   }
-  if (/no space left on device/i.test(message)) return 'DISK_FULL';
+  // A write that came through in part says so instead; pg_restore shows no SQLSTATE.
+  if (/no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes/i.test(message))
+    return 'DISK_FULL';
   if (/^(ECONN|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EPIPE|EAI_)/.test(code ?? ''))
     return 'SOURCE_UNREACHABLE';
   if (unreachable.test(message)) return 'SOURCE_UNREACHABLE';

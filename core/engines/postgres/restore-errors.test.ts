@@ -68,6 +68,26 @@ describe('errors of pg_restore', () => {
     expect(judge(['pg_restore: error: connection lost']).fatal).toBe('connection lost');
   });
 
+  it('are read from lines that parallel jobs write into each other', () => {
+    const log = new ErrorLog();
+    const lines = [
+      'pg_restore: pg_restore: error: error: could not execute query: ERROR:  first',
+      'could not execute query: ERROR:  second',
+    ];
+    for (const line of [...lines, 'pg_restore: warning: errors ignored on restore: 2']) log.add(line);
+    expect(log.judge(() => true, []).warnings).toEqual(['first', 'second']);
+    expect(log.isComplete).toBe(true);
+  });
+
+  it('count as unknown when one of them was not read, or the tool stopped', () => {
+    const log = new ErrorLog();
+    expect(log.isComplete).toBe(false);
+    log.add('pg_restore: error: could not execute query: ERROR:  permission denied');
+    expect(log.isComplete).toBe(false);
+    log.add('pg_restore: warning: errors ignored on restore: 2');
+    expect(log.isComplete).toBe(false);
+  });
+
   it('include grants that the server passes over', () => {
     expect(judge(['pg_restore: WARNING:  no privileges were granted for "public"']).warnings).toEqual([
       'no privileges were granted for "public"',

@@ -14,16 +14,21 @@ interface ReportedError {
 export class ErrorLog {
   readonly #errors: ReportedError[] = [];
   readonly #notices: string[] = [];
-  ignoredByTool = false;
+  #reported = 0;
+  #ignored: number | undefined;
+
+  /** True when pg_restore went on after its errors, and all of them were read: one that was not might be any. */
+  get isComplete(): boolean {
+    return this.#ignored !== undefined && this.#reported >= this.#ignored;
+  }
 
   add(line: string): void {
-    if (line.includes('errors ignored on restore')) this.ignoredByTool = true;
-    const message =
-      /^pg_restore: (?:\[archiver[^\]]*\] )?error: (?:could not execute query: ERROR: +)?(.*)$/.exec(
-        line,
-      )?.[1];
-    if (message !== undefined && this.#errors.length < 1000) {
-      this.#errors.push({ message: redact(message), command: '' });
+    const ignored = /errors ignored on restore: (\d+)/.exec(line)?.[1];
+    if (ignored !== undefined) this.#ignored = Number(ignored);
+    const message = messageOf(line);
+    if (message !== undefined) {
+      this.#reported += 1;
+      if (this.#errors.length < 1000) this.#errors.push({ message: redact(message), command: '' });
       return;
     }
     // A grant by a user who may not give it is no error for the server.
@@ -54,6 +59,14 @@ export class ErrorLog {
     }
     return { warnings };
   }
+}
+
+/** Parallel jobs share one standard error: a line may begin with pieces of another, but the message is written as one. */
+function messageOf(line: string): string | undefined {
+  return (
+    /could not execute query: (?:ERROR: +)?(.*)$/.exec(line)?.[1] ??
+    /^pg_restore: (?:\[archiver[^\]]*\] )?error: (.+)$/.exec(line)?.[1]
+  );
 }
 
 function textOf({ command, message }: ReportedError): string {
