@@ -4,6 +4,7 @@ import path from 'node:path';
 import { loadPlan } from '../../core/plan/load-plan.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import type { Sandbox } from '../sandbox.ts';
+import { cachedAssembly } from './assembly-cache.ts';
 import { runCdk } from './cdk.ts';
 import { readBack } from './read-back.ts';
 
@@ -40,23 +41,15 @@ export async function deploySandbox(sandbox: Sandbox, options: DeployOptions): P
   return plan;
 }
 
-/**
- * The assembly depends on sources and plan alone, so it is kept until one of them changes; one for each plan's name, so that
- * the drill and the tests do not throw away each other's.
- */
-async function synthesize(name: string, planFile: string, signal: { signal?: AbortSignal }): Promise<string> {
-  const kept = path.join(projectRoot, '.cache/assembly', name);
-  const folder = path.join(kept, hashOfInputs(planFile));
-  if (fs.existsSync(path.join(folder, 'manifest.json'))) return folder;
-  const partial = path.join(projectRoot, '.cache', `assembly-${process.pid}`);
-  await runCdk(['synth', '--quiet', '--output', partial, '--context', `plan=${path.resolve(planFile)}`], {
-    environment: {},
-    ...signal,
-  });
-  fs.rmSync(kept, { recursive: true, force: true, maxRetries: 2 });
-  fs.mkdirSync(path.dirname(folder), { recursive: true });
-  fs.renameSync(partial, folder);
-  return folder;
+/** The assembly depends on sources and plan alone, so it is kept until one of them changes. */
+function synthesize(name: string, planFile: string, signal: { signal?: AbortSignal }): Promise<string> {
+  const cache = path.join(projectRoot, '.cache/assembly', name);
+  return cachedAssembly(cache, hashOfInputs(planFile), (folder) =>
+    runCdk(['synth', '--quiet', '--output', folder, '--context', `plan=${path.resolve(planFile)}`], {
+      environment: {},
+      ...signal,
+    }),
+  );
 }
 
 function hashOfInputs(planFile: string): string {

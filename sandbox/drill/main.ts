@@ -2,6 +2,7 @@
 // The whole product rehearsing a disaster on this machine. Exit code 0 only if everything held.
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { parsePostgresUrl } from '../../cli/local/connection.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { runDrill } from './run-drill.ts';
 import { type Sabotage, sabotages } from './steps/sabotage.ts';
@@ -41,11 +42,13 @@ if (!Number.isFinite(scale) || scale <= 0 || scale > 1_000) {
   console.error(`--scale is ${values.scale}; allowed is a number above 0, at most 1000`);
   process.exit(2);
 }
-if (values.source !== undefined && !/^postgres(ql)?:\/\/[^/]+\/.+/.test(values.source)) {
-  console.error('--source must be postgres://user:password@host:port/database');
-  process.exit(2);
+if (values.source !== undefined) {
+  const problem = problemOf(values.source);
+  if (problem !== undefined) {
+    console.error(problem);
+    process.exit(2);
+  }
 }
-
 const known: ReadonlySet<string> = new Set(sabotages);
 const isKnown = (word: string): word is Sabotage => known.has(word);
 const asked = values.sabotage.split(',').filter((word) => word !== '');
@@ -71,3 +74,17 @@ const report = await runDrill(
 );
 if (values.json) console.log(JSON.stringify(report, null, 2));
 process.exit(report.ok ? 0 : 1);
+
+/** What is wrong with the URL itself; the server is not asked. */
+function problemOf(source: string): string | undefined {
+  if (!/^postgres(ql)?:\/\/[^/]+\/.+/.test(source))
+    return '--source must be postgres://user:password@host:port/database';
+  try {
+    parsePostgresUrl(source, process.env);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    const hint = error.hint === undefined ? '' : `\nhint: ${error.hint}`;
+    return `${error.message.replaceAll('--url', '--source')}${hint}`;
+  }
+}

@@ -92,6 +92,20 @@ describe('npm run drill -- --source', () => {
     },
   );
 
+  it.each([
+    ['mysql://root@127.0.0.1/shop', 'must be postgres://'],
+    ['postgres://root@127.0.0.1', 'must be postgres://'],
+    ['postgres://root@127.0.0.1/shop?sslmode=prefer', '--source has sslmode=prefer; allowed are disable'],
+    ['postgres://root@127.0.0.1:port/shop', '--source'],
+  ])('takes %s for a mistake in the command and writes no report', async (source, words) => {
+    const child = spawn(process.execPath, [program, '--out', path.join(folder, 'none'), '--source', source], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+    expect([await text(child.stderr), await ended]).toEqual([expect.stringContaining(words), 2]);
+    expect(fs.existsSync(path.join(folder, 'none'))).toBe(false);
+  });
+
   it('says so too when what answers is no PostgreSQL', async () => {
     const other = net.createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));

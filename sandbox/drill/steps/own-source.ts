@@ -15,14 +15,15 @@ import { sayBytes } from '../report/words.ts';
 const projectRoot = path.resolve(import.meta.dirname, '../../..');
 const example = path.join(projectRoot, 'examples/drill.yaml');
 
-/** The drill's plan for somebody else's database: its TLS mode, none of the shop's checks. */
-export function planFileFor(source: PostgresConnection | undefined): string {
+/** The drill's plan for somebody else's database, written into `folder`: its TLS mode, none of the shop's checks. */
+export function planFileFor(source: PostgresConnection | undefined, folder: string): string {
   if (source === undefined) return example;
   const document = parseDocument(fs.readFileSync(example, 'utf8'));
+  // A plan of another content has another name: what is built for it is kept under that.
+  document.set('name', `drill-${source.tls}`);
   document.deleteIn(['sources', 'shop-db', 'checks']);
   document.setIn(['sources', 'shop-db', 'connection', 'tls'], source.tls);
-  const file = path.join(projectRoot, '.cache/drill/holdfast.yaml');
-  fs.mkdirSync(path.dirname(file), { recursive: true });
+  const file = path.join(folder, 'holdfast.yaml');
   fs.writeFileSync(file, document.toString());
   return file;
 }

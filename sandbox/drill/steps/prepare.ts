@@ -35,7 +35,7 @@ async function deploy(drill: Drill): Promise<void> {
   const { state, options } = drill;
   await drill.step('deploy into both Regions', 'both', async (display) => {
     state.sandbox = await startSandbox();
-    state.planFile = planFileFor(state.own);
+    state.planFile = planFileFor(state.own, state.sandbox.directory);
     state.plan = await deploySandbox(state.sandbox, {
       planFile: state.planFile,
       onStep: (step) => display.update(step),
