@@ -41,7 +41,11 @@ describe('claimJob', () => {
     const reply = await claimJob(deps, request());
     expect(claimReplySchema.parse(reply)).toEqual(reply);
     expect(await catalog.control()).toEqual({ activeRegion: 'us-east-1', epoch: 1 });
-    expect(reply).toMatchObject({ outcome: 'claimed', taskDefinition: 'holdfast-acme-postgres-backup' });
+    expect(reply).toMatchObject({
+      outcome: 'claimed',
+      taskDefinition: 'holdfast-acme-postgres-backup',
+      taskRoleArn: 'arn:aws:iam::111122223333:role/holdfast-acme.backup.shop-db.us-east-1',
+    });
     if (reply.outcome !== 'claimed') throw new Error('not claimed');
     expect(Object.fromEntries(reply.environment.map(({ Name, Value }) => [Name, Value]))).toEqual({
       HOLDFAST_JOB_ID: reply.jobId,
@@ -133,6 +137,7 @@ describe('claimJob', () => {
     const reply = await claimJob(standby, restore);
     expect(reply).toMatchObject({
       taskDefinition: 'holdfast-acme-postgres-restore',
+      taskRoleArn: 'arn:aws:iam::111122223333:role/holdfast-acme.restore.shop-db.us-west-2',
       recoveryPointId: pointId,
     });
     if (reply.outcome !== 'claimed') throw new Error('not claimed');
@@ -170,6 +175,7 @@ describe('claimJob', () => {
     const test = request({ kind: 'restore-test' });
     expect(await claimJob(deps, test)).toMatchObject({
       taskDefinition: 'holdfast-acme-postgres-restore-test-17',
+      taskRoleArn: 'arn:aws:iam::111122223333:role/holdfast-acme.restore-test.shop-db.us-east-1',
     });
     const old = { ...deps, resolvePoint: async () => ({ id: pointId, engineVersion: '13.9' }) };
     const second = { ...test, executionArn: arn('two') };

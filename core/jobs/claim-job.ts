@@ -50,6 +50,7 @@ export async function claimJob(deps: ClaimJobDependencies, request: ClaimRequest
     request,
     now,
     jobId: idFor('job', execution),
+    region: deps.region,
   });
   const input: ClaimInput = {
     jobId: order.jobId,

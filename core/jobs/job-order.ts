@@ -22,9 +22,11 @@ export interface OrderInput {
   readonly request: ClaimRequest;
   readonly now: Date;
   readonly jobId: string;
+  /** The Region that the task runs in. */
+  readonly region: string;
 }
 
-/** What the task is told: which definition to run and the job's own environment. References only, never a secret's value. */
+/** What the task is told: which definition to run as whom, and the job's own environment. References only, never a secret's value. */
 export function orderFor(input: OrderInput): Extract<ClaimReply, { outcome: 'claimed' }> {
   const variables = Object.entries(jobEnvironment(input)).filter(([, value]) => value !== undefined);
   const environment = variables.map(([Name, Value]) => ({ Name, Value: String(Value) }));
@@ -36,11 +38,13 @@ export function orderFor(input: OrderInput): Extract<ClaimReply, { outcome: 'cla
       { hint: 'put long checks into views of the database and select from them, or name fewer tables' },
     );
   }
+  const names = deploymentNames(input.plan);
   return {
     outcome: 'claimed',
     jobId: input.jobId,
     recoveryPointId: input.point.id,
-    taskDefinition: deploymentNames(input.plan).taskFamily(family(input)),
+    taskDefinition: names.taskFamily(family(input)),
+    taskRoleArn: names.taskRoleArn(input.request.kind, input.source.id, input.region),
     environment,
   };
 }

@@ -32,6 +32,8 @@ export const claimReplySchema = z.discriminatedUnion('outcome', [
     jobId: z.string(),
     recoveryPointId: recoveryPointIdSchema,
     taskDefinition: z.string(),
+    /** Takes the place of the definition's own role, which may do nothing. */
+    taskRoleArn: z.string(),
     environment: z.array(environmentEntrySchema),
   }),
   z.strictObject({

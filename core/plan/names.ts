@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Plan } from './plan.ts';
 
 /**
@@ -19,6 +20,11 @@ export interface DeploymentNames {
   stateMachine(name: StateMachineName): string;
   stateMachineArn(name: StateMachineName, region: string): string;
   taskFamily(name: 'postgres-backup' | 'postgres-restore' | `postgres-restore-test-${number}`): string;
+  /** Role of the tasks of one workflow for one source in one Region; IAM knows no Regions, so the name says it. */
+  taskRole(workflow: StateMachineName, source: string, region: string): string;
+  taskRoleArn(workflow: StateMachineName, source: string, region: string): string;
+  /** Name of a source's schedule within the group. */
+  schedule(workflow: StateMachineName, source: string): string;
   stack(name: StackName): string;
 }
 
@@ -38,8 +44,15 @@ export type StackName = (typeof stackNames)[number];
 /** Majors whose restore tests have a task definition of their own: the scratch server is of the source's major. */
 export const postgresMajors = [14, 15, 16, 17, 18] as const;
 
+/** What IAM allows for the name of a role, and EventBridge Scheduler for that of a schedule. */
+const maxNameCharacters = 64;
+const hashCharacters = 12;
+
 export function deploymentNames(plan: Pick<Plan, 'name' | 'account'>): DeploymentNames {
   const prefix = `holdfast-${plan.name}`;
+  // Dots, which no part contains: `restore` of `test-a` must not be `restore-test` of `a`.
+  const taskRole = (workflow: StateMachineName, source: string, region: string) =>
+    fit(`${prefix}.${workflow}.${source}.${region}`);
   return {
     prefix,
     vaultBucket: (region) => `${prefix}-${plan.account}-${region}`,
@@ -56,6 +69,20 @@ export function deploymentNames(plan: Pick<Plan, 'name' | 'account'>): Deploymen
     stateMachineArn: (name, region) =>
       `arn:aws:states:${region}:${plan.account}:stateMachine:${prefix}-${name}`,
     taskFamily: (name) => `${prefix}-${name}`,
+    taskRole,
+    taskRoleArn: (workflow, source, region) =>
+      `arn:aws:iam::${plan.account}:role/${taskRole(workflow, source, region)}`,
+    schedule: (workflow, source) => fit(`${source}-${workflow}`),
     stack: (name) => `Holdfast-${plan.name}-${name}`,
   };
+}
+
+/**
+ * A name that is too long keeps its readable beginning, and a hash of all of it tells it from others that begin alike. No
+ * whole name ends in a dot and twelve hexadecimal digits, so a shortened one never meets it.
+ */
+function fit(name: string): string {
+  if (name.length <= maxNameCharacters) return name;
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, hashCharacters);
+  return `${name.slice(0, maxNameCharacters - hashCharacters - 1)}.${hash}`;
 }

@@ -1,11 +1,12 @@
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { catalogTable } from '../../core/catalog/catalog-table.ts';
 import type { Deployment } from '../deployment.ts';
+import type { Grantee } from './grantee.ts';
 
 /** To read and write the catalogue's replica in a Region, through keyed requests only: no scan, no table management. */
-export function grantCatalog(deployment: Deployment, region: string, role: iam.Role): void {
+export function grantCatalog(deployment: Deployment, region: string, grantee: Grantee): void {
   const table = `arn:aws:dynamodb:${region}:${deployment.plan.account}:table/${deployment.names.table}`;
-  role.addToPolicy(
+  grantee.addToPolicy(
     new iam.PolicyStatement({
       actions: [
         'dynamodb:ConditionCheckItem',
@@ -18,7 +19,7 @@ export function grantCatalog(deployment: Deployment, region: string, role: iam.R
       resources: [table],
     }),
   );
-  role.addToPolicy(
+  grantee.addToPolicy(
     new iam.PolicyStatement({
       actions: ['dynamodb:Query'],
       resources: Object.values(catalogTable.indexes).map((index) => `${table}/index/${index.name}`),

@@ -1,6 +1,7 @@
 import { Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
+import type { StateMachineName } from '../../core/plan/names.ts';
 import type { Deployment } from '../deployment.ts';
 import { acknowledge } from './acknowledgements.ts';
 import type { HoldfastFunction } from './holdfast-function.ts';
@@ -39,15 +40,15 @@ export class JobMachines extends Construct {
       SecurityGroups: network.securityGroupIds,
       AssignPublicIp: network.assignPublicIp,
     };
-    const running = (families: readonly string[], taskRoles: readonly iam.Role[]) => (role: iam.Role) =>
-      grantRunTask(role, { tasks, families, passable: [tasks.executionRole, ...taskRoles] });
+    const running = (workflow: StateMachineName, families: readonly string[]) => (role: iam.Role) =>
+      grantRunTask(role, { tasks, families, taskRoles: tasks.roles.of(workflow) });
     this.backup = new StateMachineFile(this, 'backup', {
       deployment,
       name: 'backup',
       substitutions: { ...substitutions, CheckCopyFunctionArn: functions.checkCopy.function.functionArn },
       grants: {
         [invokeFunction]: (role) => grantInvoke(role, [...decisions, functions.checkCopy]),
-        [runTask]: running([names.taskFamily('postgres-backup')], [tasks.roles.backup]),
+        [runTask]: running('backup', [names.taskFamily('postgres-backup')]),
       },
     });
     this.restore = new StateMachineFile(this, 'restore', {
@@ -56,7 +57,7 @@ export class JobMachines extends Construct {
       substitutions,
       grants: {
         [invokeFunction]: (role) => grantInvoke(role, decisions),
-        [runTask]: running([names.taskFamily('postgres-restore')], [tasks.roles.restore]),
+        [runTask]: running('restore', [names.taskFamily('postgres-restore')]),
       },
     });
     this.restoreTest = new StateMachineFile(this, 'restore-test', {
@@ -65,7 +66,7 @@ export class JobMachines extends Construct {
       substitutions,
       grants: {
         [invokeFunction]: (role) => grantInvoke(role, decisions),
-        [runTask]: running(tasks.restoreTestFamilies, [tasks.roles.restoreTest]),
+        [runTask]: running('restore-test', tasks.restoreTestFamilies),
       },
     });
   }
@@ -83,11 +84,12 @@ function grantInvoke(role: iam.Role, functions: readonly HoldfastFunction[]): vo
 interface RunTaskGrant {
   readonly tasks: JobTasks;
   readonly families: readonly string[];
-  readonly passable: readonly iam.Role[];
+  /** What claim-job may name as the role of a run. */
+  readonly taskRoles: readonly iam.IRole[];
 }
 
 /** What `ecs:runTask.sync` needs: https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html */
-function grantRunTask(role: iam.Role, { tasks, families, passable }: RunTaskGrant): void {
+function grantRunTask(role: iam.Role, { tasks, families, taskRoles }: RunTaskGrant): void {
   const stack = Stack.of(role);
   const ecsArn = (resource: string) => `arn:aws:ecs:${stack.region}:${stack.account}:${resource}`;
   const inCluster = { ArnEquals: { 'ecs:cluster': tasks.cluster.attrArn } };
@@ -102,6 +104,8 @@ function grantRunTask(role: iam.Role, { tasks, families, passable }: RunTaskGran
     ['events:PutTargets', 'events:PutRule', 'events:DescribeRule'],
     [`arn:aws:events:${stack.region}:${stack.account}:rule/StepFunctionsGetEventsForECSTaskRule`],
   );
+  // Those that the definition names are asked for as well, whatever a run puts in their place.
+  const passable = [tasks.executionRole, tasks.roles.withoutRights, ...taskRoles];
   allow(
     ['iam:PassRole'],
     passable.map((one) => one.roleArn),

@@ -48,14 +48,14 @@ export class JobSchedules extends Construct {
     plan.sources.forEach((source, index) => {
       const start = (machine: StateMachineFile) => this.#target(machine, source, role);
       new scheduler.Schedule(this, `${source.id}-backup`, {
-        scheduleName: `${source.id}-backup`,
+        scheduleName: names.schedule('backup', source.id),
         scheduleGroup: group,
         description: `Full backup of ${source.id}`,
         schedule: scheduler.ScheduleExpression.expression(source.schedule.full, zone(source)),
         target: start(machines.backup),
       });
       new scheduler.Schedule(this, `${source.id}-restore-test`, {
-        scheduleName: `${source.id}-restore-test`,
+        scheduleName: names.schedule('restore-test', source.id),
         scheduleGroup: group,
         description: `Weekly restore test of ${source.id}`,
         schedule: scheduler.ScheduleExpression.expression(restoreTestExpression(index), zone(source)),

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { Stack } from 'aws-cdk-lib';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { stateMachineNames } from '../../core/plan/names.ts';
+import { deploymentNames, stateMachineNames } from '../../core/plan/names.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import type { ResolvedResource } from '../testing/resolve.ts';
 import { roleOf, simulate } from '../testing/simulate.ts';
@@ -19,7 +19,8 @@ let plan: Plan;
 let resources: readonly ResolvedResource[];
 beforeAll(async () => {
   plan = await examplePlan('acme');
-  ({ resources } = testStacks(plan));
+  const [source] = plan.sources;
+  ({ resources } = testStacks({ ...plan, sources: [source!, { ...source!, id: 'till-db' }] }));
 });
 
 const invoke = 'arn:aws:states:::lambda:invoke';
@@ -111,20 +112,19 @@ describe('the role of each state machine', () => {
     readonly taskRole: string;
   }
   const cases = {
-    backup: { family: 'postgres-backup', task: /^TasksBackupRole/, machine: /^MachinesbackupRole/ },
-    restore: { family: 'postgres-restore', task: /^TasksRestoreRole/, machine: /^MachinesrestoreRole/ },
-    'restore-test': {
-      family: 'postgres-restore-test-18',
-      task: /^TasksRestoreTestRole/,
-      machine: /^MachinesrestoretestRole/,
-    },
+    backup: { family: 'postgres-backup', machine: /^MachinesbackupRole/ },
+    restore: { family: 'postgres-restore', machine: /^MachinesrestoreRole/ },
+    'restore-test': { family: 'postgres-restore-test-18', machine: /^MachinesrestoretestRole/ },
   } as const;
   const machineRole = (name: keyof typeof cases) =>
     roleOf(resources, { region: 'us-east-1', id: cases[name].machine });
+  /** As claim-job names it. */
+  const taskRole = (name: keyof typeof cases, source: string, region = 'us-east-1') =>
+    deploymentNames(plan).taskRoleArn(name, source, region);
   const namesOf = (name: keyof typeof cases): Names => ({
     claimJob: `arn:aws:lambda:${inRegion}:function:holdfast-acme-claim-job`,
     definition: `arn:aws:ecs:${inRegion}:task-definition/holdfast-acme-${cases[name].family}:7`,
-    taskRole: roleOf(resources, { region: 'us-east-1', id: cases[name].task }).arn,
+    taskRole: taskRole(name, 'shop-db'),
   });
 
   it.each(stateMachineNames)('has what the integrations of %s demand', async (name) => {
@@ -154,14 +154,62 @@ describe('the role of each state machine', () => {
     expect(await run('backup', 'backup', `${cluster}-other`)).toBe('ImplicitlyDenied');
   });
 
-  it('hands no other role to a task', async () => {
-    const pass = (name: keyof typeof cases, role: string) =>
-      simulate(machineRole(name), {
-        action: 'iam:PassRole',
-        resource: role,
-        context: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' },
-      });
-    expect(await pass('restore', namesOf('restore').taskRole)).toBe('Allowed');
-    expect(await pass('restore', namesOf('backup').taskRole)).toBe('ImplicitlyDenied');
+  const pass = (name: keyof typeof cases, role: string, service = 'ecs-tasks') =>
+    simulate(machineRole(name), {
+      action: 'iam:PassRole',
+      resource: role,
+      context: { 'iam:PassedToService': `${service}.amazonaws.com` },
+    });
+
+  it.each(stateMachineNames)('lets %s hand its tasks the role of each source, to ECS alone', async (name) => {
+    for (const source of ['shop-db', 'till-db']) {
+      expect(await pass(name, taskRole(name, source))).toBe('Allowed');
+      expect(await pass(name, taskRole(name, source), 'lambda')).toBe('ImplicitlyDenied');
+    }
+  });
+
+  it('lets it hand over no other role of the deployment, of the other Region or of the account', async () => {
+    const definitions = resources.filter(({ type }) => type === 'AWS::ECS::TaskDefinition');
+    const inDefinitions = definitions.flatMap(({ properties }) => [
+      properties['TaskRoleArn'],
+      properties['ExecutionRoleArn'],
+    ]);
+    const all = resources
+      .filter(({ type }) => type === 'AWS::IAM::Role')
+      .map(({ logicalId, properties }) => properties['RoleName'] ?? logicalId)
+      .map((name: string) => `arn:aws:iam::111122223333:role/${name}`);
+    for (const name of stateMachineNames) {
+      const own = new Set([...inDefinitions, taskRole(name, 'shop-db'), taskRole(name, 'till-db')]);
+      const others = [
+        ...all,
+        taskRole(name, 'shop-db', 'us-west-2'),
+        taskRole(name, 'other-db'),
+        'arn:aws:iam::111122223333:role/admin',
+      ].filter((role) => !own.has(role));
+      expect(others.length).toBeGreaterThan(20);
+      for (const role of others)
+        expect([name, role, await pass(name, role)]).toEqual([name, role, 'ImplicitlyDenied']);
+    }
+  });
+
+  it.each(stateMachineNames)('runs the tasks of %s as the role that claim-job named', (name) => {
+    const file = path.join(import.meta.dirname, '../../statemachines', `${name}.asl.json`);
+    const { States } = JSON.parse(fs.readFileSync(file, 'utf8')) as { States: Record<string, any> };
+    const runs = Object.values(States).filter(({ Resource }) => Resource?.includes(':ecs:runTask'));
+    expect(runs.map(({ Arguments }) => Arguments.Overrides.TaskRoleArn)).toEqual([
+      '{% $claim.taskRoleArn %}',
+    ]);
+  });
+
+  it('finds each role that claim-job can name', () => {
+    for (const region of ['us-east-1', 'us-west-2']) {
+      for (const name of stateMachineNames) {
+        for (const source of ['shop-db', 'till-db']) {
+          const id = deploymentNames(plan).taskRole(name, source, region);
+          const made = resources.filter(({ properties }) => properties['RoleName'] === id);
+          expect([id, made.map((one) => one.region)]).toEqual([id, [region]]);
+        }
+      }
+    }
   });
 });

@@ -15,6 +15,7 @@ export interface TaskDefinitionProps {
   readonly image: TaskImage;
   /** Which program of the image runs. */
   readonly command: 'postgres-backup' | 'postgres-restore';
+  /** Of runs that bring no other. */
   readonly taskRole: iam.Role;
   readonly executionRole: iam.Role;
   readonly logGroup: logs.ILogGroup;
@@ -43,7 +44,7 @@ export class TaskDefinition extends Construct {
         cpuArchitecture: ecs.CpuArchitecture.ARM64,
         operatingSystemFamily: ecs.OperatingSystemFamily.LINUX,
       },
-      taskRole: props.taskRole,
+      taskRole: props.taskRole.withoutPolicyUpdates(),
       executionRole: props.executionRole.withoutPolicyUpdates(),
       volumes: [{ name: 'tmp' }],
     });

@@ -1,8 +1,10 @@
 import type { Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import { sourcePrefix } from '../../core/vault/layout.ts';
 import type { Deployment } from '../deployment.ts';
 import { usesManagedServerSideKey } from '../server-side-encryption.ts';
 import { acknowledge } from './acknowledgements.ts';
+import type { Grantee } from './grantee.ts';
 import type { VaultKeys } from './vault-keys.ts';
 
 export interface VaultAccessProps {
@@ -28,74 +30,82 @@ export class VaultAccess {
   }
 
   /**
-   * To make recovery points of the plan's sources: create objects with tag and lock, clean up own uploads, read manifests
-   * back (chain, lost replies) and facts of objects. Nothing is deleted, and nothing stored is decrypted: the vault key
-   * only hands out new data keys, and decrypts for S3 alone, which needs that to put an upload's parts together.
+   * To make recovery points of one source: create objects with tag and lock, clean up own uploads, read manifests back
+   * (chain, lost replies) and facts of objects. Nothing is deleted, and nothing stored is decrypted: the vault key only hands
+   * out new data keys for this source, and decrypts for S3 alone, which needs that to put an upload's parts together.
    */
-  grantWrite(role: iam.Role): void {
-    const objects = this.#sourceObjects('*');
-    this.#allow(role, ['s3:PutObject', 's3:PutObjectRetention', 's3:PutObjectTagging'], objects);
-    this.#allow(role, ['s3:AbortMultipartUpload', 's3:ListMultipartUploadParts'], objects);
-    this.#allow(role, ['s3:GetObject', 's3:GetObjectVersion', 's3:GetObjectRetention'], objects);
-    this.#grantList(role, ['s3:ListBucketMultipartUploads']);
-    this.#allow(
-      role,
-      ['kms:GenerateDataKey', 'kms:GenerateDataKeyWithoutPlaintext'],
-      [this.#keyArn('vault')],
-    );
-    this.#allow(role, ['kms:Sign', 'kms:Verify', 'kms:GetPublicKey'], [this.#keyArn('signing')]);
-    this.#grantServerSideDecrypt(role);
-    this.#acknowledgeObjects(role, objects);
+  grantWrite(grantee: Grantee, source: string): void {
+    const objects = this.#objectsOf(source);
+    this.#allow(grantee, ['s3:PutObject', 's3:PutObjectRetention', 's3:PutObjectTagging'], objects);
+    this.#allow(grantee, ['s3:AbortMultipartUpload', 's3:ListMultipartUploadParts'], objects);
+    this.#allow(grantee, ['s3:GetObject', 's3:GetObjectVersion', 's3:GetObjectRetention'], objects);
+    this.#grantList(grantee, ['s3:ListBucketMultipartUploads']);
+    this.#grantDataKeys(grantee, ['kms:GenerateDataKey', 'kms:GenerateDataKeyWithoutPlaintext'], source);
+    this.#allow(grantee, ['kms:Sign', 'kms:Verify', 'kms:GetPublicKey'], [this.#keyArn('signing')]);
+    this.#grantServerSide(grantee, ['kms:Decrypt', 'kms:GenerateDataKey']);
+    this.#acknowledgeObjects(grantee, objects);
   }
 
-  /** To restore: read and decrypt any version, check signatures, thaw nothing. */
-  grantRead(role: iam.Role): void {
-    const objects = this.#sourceObjects('*');
-    this.#allow(role, ['s3:GetObject', 's3:GetObjectVersion', 's3:GetObjectRetention'], objects);
-    this.#grantList(role, []);
-    this.#allow(role, ['kms:Decrypt'], [this.#keyArn('vault')]);
-    this.#allow(role, ['kms:Verify', 'kms:GetPublicKey'], [this.#keyArn('signing')]);
-    this.#acknowledgeObjects(role, objects);
+  /** To restore one source: read and decrypt any version, check signatures, thaw nothing. */
+  grantRead(grantee: Grantee, source: string): void {
+    const objects = this.#objectsOf(source);
+    this.#allow(grantee, ['s3:GetObject', 's3:GetObjectVersion', 's3:GetObjectRetention'], objects);
+    this.#grantList(grantee, []);
+    this.#grantDataKeys(grantee, ['kms:Decrypt'], source);
+    this.#allow(grantee, ['kms:Verify', 'kms:GetPublicKey'], [this.#keyArn('signing')]);
+    this.#grantServerSide(grantee, ['kms:Decrypt']);
+    this.#acknowledgeObjects(grantee, objects);
   }
 
-  /** To look at manifests and at the facts of objects (size, checksum, lock), without the key that decrypts them. */
-  grantInspect(role: iam.Role): void {
-    const objects = this.#sourceObjects('*');
-    this.#allow(role, ['s3:GetObject', 's3:GetObjectVersion', 's3:GetObjectRetention'], objects);
-    this.#grantList(role, []);
-    this.#allow(role, ['kms:Verify', 'kms:GetPublicKey'], [this.#keyArn('signing')]);
-    this.#grantServerSideDecrypt(role);
-    this.#acknowledgeObjects(role, objects);
+  /** To look at manifests and at the facts of objects (size, checksum, lock) of every source, without the key that decrypts them. */
+  grantInspect(grantee: Grantee): void {
+    const objects = this.#props.deployment.plan.sources.flatMap(({ id }) => this.#objectsOf(id));
+    this.#allow(grantee, ['s3:GetObject', 's3:GetObjectVersion', 's3:GetObjectRetention'], objects);
+    this.#grantList(grantee, []);
+    this.#allow(grantee, ['kms:Verify', 'kms:GetPublicKey'], [this.#keyArn('signing')]);
+    this.#grantServerSide(grantee, ['kms:Decrypt']);
+    this.#acknowledgeObjects(grantee, objects);
   }
 
-  #allow(role: iam.Role, actions: readonly string[], resources: readonly string[]): void {
-    role.addToPolicy(new iam.PolicyStatement({ actions: [...actions], resources: [...resources] }));
-  }
-
-  /** `v1/<source>/…`, spelt out for each source of the plan. */
-  #sourceObjects(below: string): string[] {
-    return this.#props.deployment.plan.sources.map(({ id }) => `${this.#bucketArn}/v1/${id}/${below}`);
-  }
-
-  #grantList(role: iam.Role, more: readonly string[]): void {
-    this.#allow(role, ['s3:ListBucket', 's3:ListBucketVersions', ...more], [this.#bucketArn]);
-  }
-
-  /** Reading an object's checksum, or completing an upload, makes S3 decrypt with the caller's right. */
-  #grantServerSideDecrypt(role: iam.Role): void {
-    if (usesManagedServerSideKey(this.#props.deployment)) return;
-    role.addToPolicy(
+  #allow(
+    grantee: Grantee,
+    actions: readonly string[],
+    resources: readonly string[],
+    conditions?: Readonly<Record<string, unknown>>,
+  ): void {
+    grantee.addToPolicy(
       new iam.PolicyStatement({
-        actions: ['kms:Decrypt'],
-        resources: [this.#keyArn('vault')],
-        conditions: {
-          StringEquals: {
-            'kms:ViaService': `s3.${this.#props.region}.amazonaws.com`,
-            'kms:EncryptionContext:aws:s3:arn': this.#bucketArn,
-          },
-        },
+        actions: [...actions],
+        resources: [...resources],
+        ...(conditions !== undefined && { conditions }),
       }),
     );
+  }
+
+  #objectsOf(source: string): string[] {
+    return [`${this.#bucketArn}/${sourcePrefix(source)}*`];
+  }
+
+  /** Of the whole bucket: under a condition on the prefix S3 answers 403 instead of 404 for an object that is not there. */
+  #grantList(grantee: Grantee, more: readonly string[]): void {
+    this.#allow(grantee, ['s3:ListBucket', 's3:ListBucketVersions', ...more], [this.#bucketArn]);
+  }
+
+  /** Every item is encrypted with its source in the encryption context, so KMS too can tell the sources apart. */
+  #grantDataKeys(grantee: Grantee, actions: readonly string[], source: string): void {
+    this.#allow(grantee, actions, [this.#keyArn('vault')], {
+      StringEquals: { 'kms:EncryptionContext:source': source },
+    });
+  }
+
+  /** Where the vault key is the bucket's too, S3 uses it with the caller's right for every object. */
+  #grantServerSide(grantee: Grantee, actions: readonly string[]): void {
+    if (usesManagedServerSideKey(this.#props.deployment)) return;
+    this.#allow(grantee, actions, [this.#keyArn('vault')], {
+      StringEquals: { 'kms:ViaService': `s3.${this.#props.region}.amazonaws.com` },
+      // The object's name stands there when an object has no bucket key.
+      StringLike: { 'kms:EncryptionContext:aws:s3:arn': [this.#bucketArn, `${this.#bucketArn}/*`] },
+    });
   }
 
   #keyArn(which: keyof VaultKeys): string {
@@ -103,10 +113,10 @@ export class VaultAccess {
     return `arn:aws:kms:${region}:${deployment.plan.account}:key/${keys[which].keyId}`;
   }
 
-  #acknowledgeObjects(role: iam.Role, resources: readonly string[]): void {
+  #acknowledgeObjects(grantee: Grantee, resources: readonly string[]): void {
     for (const resource of resources) {
       acknowledge(
-        role,
+        grantee,
         `AwsSolutions-IAM5[Resource::${resource}]`,
         'Recovery points have ids that are made when a job runs; the folder of the source is the narrowest scope.',
       );

@@ -167,7 +167,8 @@ describe('task roles', () => {
       ({ AssumeRolePolicyDocument: document, Description: text }) =>
         document.Statement[0].Principal.Service === 'ecs-tasks.amazonaws.com' && !/Starts tasks/.test(text),
     );
-    expect(roles).toHaveLength(3);
+    // Three for the source, and the one of the definitions.
+    expect(roles).toHaveLength(4);
     for (const role of roles) {
       expect(role['AssumeRolePolicyDocument'].Statement[0].Condition).toEqual({
         StringEquals: { 'aws:SourceAccount': account },

@@ -44,7 +44,11 @@ export function roleOf(
         type === 'AWS::IAM::Policy' && stack === role.stack && properties['Roles'].includes(name),
     )
     .map(({ properties }) => properties['PolicyDocument']);
-  return { arn: `arn:aws:iam::${account}:role/${name}`, policies };
+  const inline = (role.properties['Policies'] ?? []) as { readonly PolicyDocument: unknown }[];
+  return {
+    arn: `arn:aws:iam::${account}:role/${name}`,
+    policies: [...policies, ...inline.map(({ PolicyDocument }) => PolicyDocument)],
+  };
 }
 
 /** What IAM would answer, with bucket or key policies of the app on the other side. */

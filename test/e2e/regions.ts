@@ -1,3 +1,4 @@
+import { DescribeTasksCommand, ECSClient, ListTasksCommand } from '@aws-sdk/client-ecs';
 import { DescribeKeyCommand, DisableKeyCommand, EnableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import {
   GetFunctionConfigurationCommand,
@@ -12,6 +13,7 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { StateMachineName } from '../../core/plan/names.ts';
 import { sql } from '../../sandbox/drill/workload/load-shop.ts';
 import { type PostgresServer, startPostgres } from '../../sandbox/postgres/postgres-server.ts';
 import { contentOf, type Deployment, until } from './deployment.ts';
@@ -78,6 +80,28 @@ export function describeRegions(deployed: () => Deployment): void {
       await sandbox.reviveRegion(primary);
       expect(await catalog(primary).getJob(job?.id ?? '')).toEqual(job);
       expect(await points(primary)).toEqual([[newest, 'protected']]);
+    });
+
+    it('has run each task as the role of its own workflow, source and Region', async () => {
+      const { names, settings, primary, standby } = deployed();
+      const seen = new Set<string>();
+      for (const region of [primary, standby]) {
+        const ecs = new ECSClient(settings(region));
+        const cluster = names.cluster;
+        const listed = await ecs.send(new ListTasksCommand({ cluster, desiredStatus: 'STOPPED' }));
+        const { tasks = [] } = await ecs.send(
+          new DescribeTasksCommand({ cluster, tasks: listed.taskArns ?? [] }),
+        );
+        for (const { overrides } of tasks) {
+          const { environment = [] } = overrides?.containerOverrides?.[0] ?? {};
+          const valueOf = (wanted: string) => environment.find(({ name }) => name === wanted)?.value ?? '';
+          const workflow = valueOf('HOLDFAST_JOB_KIND') as StateMachineName;
+          const role = names.taskRoleArn(workflow, valueOf('HOLDFAST_SOURCE'), region);
+          expect(overrides?.taskRoleArn).toBe(role);
+          seen.add(`${workflow} of ${valueOf('HOLDFAST_SOURCE')}`);
+        }
+      }
+      expect([...seen]).toEqual(expect.arrayContaining([`backup of ${source}`, `restore of ${source}`]));
     });
 
     it('is not restored over data', async () => {
