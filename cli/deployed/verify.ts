@@ -1,4 +1,5 @@
 import { HoldfastError } from '../../core/errors.ts';
+import type { VerifyProblem } from '../../core/vault/vault.ts';
 import { requirePointId } from '../local/vault-place.ts';
 import { formatBytes } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
@@ -16,7 +17,7 @@ export interface VerifyPointOptions extends DeploymentOptions {
 
 /** `holdfast verify ID`; exit code 1 when something is damaged. */
 export async function verifyPoint(id: string, options: VerifyPointOptions): Promise<void> {
-  await runCommand(options, async ({ progress, signal }) => {
+  await runCommand(options, async ({ progress, signal, warn }) => {
     const wanted = requirePointId(id);
     if (options.offline === true && options.deep === true) {
       throw new HoldfastError('USAGE', '--deep decrypts, which needs KMS; allowed is --deep or --offline');
@@ -43,7 +44,8 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
       recoverable,
     }));
     const summary = `recovery point ${report.recoveryPointId} in ${deployment.region}: ${report.objects} objects, ${formatBytes(report.storedBytes)}`;
-    const rows = problems.map((p) => [p.code, p.recoverable ? 'recoverable' : 'LOST', p.key, p.detail]);
+    const rows = problems.map((p) => [p.code, fateOf(p), p.key, p.detail]);
+    if (report.thaw !== undefined) warn(`${report.thaw.detail}: ${report.thaw.hint}`);
     return {
       json: {
         ok: report.ok,
@@ -52,6 +54,7 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
         objects: report.objects,
         storedBytes: report.storedBytes,
         problems,
+        ...(report.thaw !== undefined && { thaw: report.thaw }),
       },
       text: report.ok
         ? `${summary}, all whole and signed`
@@ -59,6 +62,12 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
       exitCode: report.ok ? 0 : 1,
     };
   });
+}
+
+/** What the problem means for a restore. */
+function fateOf({ code, recoverable }: Pick<VerifyProblem, 'code' | 'recoverable'>): string {
+  if (code === 'ARCHIVED') return 'thaw first';
+  return recoverable ? 'recoverable' : 'LOST';
 }
 
 function onlySource({ plan }: Deployment): string {

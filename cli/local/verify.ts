@@ -20,6 +20,7 @@ export async function localVerify(id: string, options: LocalVerifyOptions): Prom
       signal: command.signal,
     });
     const problems = report.problems.map(({ key, code, detail }) => ({ key, code, detail }));
+    if (report.thaw !== undefined) command.warn(`${report.thaw.detail}: ${report.thaw.hint}`);
     const summary = `recovery point ${report.recoveryPointId}: ${report.objects} objects, ${formatBytes(report.storedBytes)}`;
     return {
       json: { ok: report.ok, problems },

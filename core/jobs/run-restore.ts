@@ -90,10 +90,19 @@ async function requireWhole(
   needed: readonly string[] | undefined,
   log: RestoreJob<unknown>['log'],
 ): Promise<void> {
-  const { problems } = await reader.checkBeforeRestore(needed);
+  const { problems, thaw } = await reader.checkBeforeRestore(needed);
   for (const problem of problems) log.warn('an object is not as the manifest says', { ...problem });
-  const [fatal] = problems.filter(({ recoverable }) => !recoverable);
+  const fatals = problems.filter(({ recoverable }) => !recoverable);
+  // A point that is damaged too need not be thawed.
+  const fatal = fatals.find(({ code }) => code !== 'ARCHIVED') ?? fatals[0];
   if (fatal === undefined) return;
+  if (fatal.code === 'ARCHIVED' && thaw !== undefined) {
+    throw new HoldfastError(
+      'ARCHIVED',
+      `recovery point ${reader.manifest.id} cannot be restored yet: ${thaw.detail}`,
+      { hint: `the target was not touched; ${thaw.hint}`, detail: { problems: fatals.slice(0, 20) } },
+    );
+  }
   const code = fatal.code in errorCatalogue ? (fatal.code as ErrorCode) : 'OBJECT_CORRUPT';
   throw new HoldfastError(
     code,

@@ -6,12 +6,14 @@ import {
   type GetObjectCommandOutput,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
+  InvalidObjectState,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
   ListObjectVersionsCommand,
   type ListObjectVersionsCommandOutput,
 } from '@aws-sdk/client-s3';
 import { HoldfastError } from '../errors.ts';
+import { archivedError, isArchiveClass, thawOf } from './archive.ts';
 import { chunksOf } from './chunks.ts';
 import type {
   CreateObjectOptions,
@@ -30,7 +32,6 @@ import { S3Upload, type UploadResources } from './upload.s3.ts';
 const defaultPartBytes = 16 * 2 ** 20;
 /** Over all streams: with the part that each stream fills, two streams hold 128 MiB. */
 const partsInFlight = 6;
-const archiveClasses: ReadonlySet<string> = new Set(['GLACIER', 'DEEP_ARCHIVE']);
 
 /** A vault in a bucket, with versions, locks and full-object checksums. */
 export class S3ObjectStore implements ObjectStore {
@@ -182,12 +183,23 @@ export class S3ObjectStore implements ObjectStore {
             signal === undefined ? {} : { abortSignal: signal },
           );
         } catch (error) {
+          if (error instanceof InvalidObjectState) throw await this.#archived(ref, error);
           if (!isNotFound(error)) throw error;
           throw new HoldfastError('OBJECT_NOT_FOUND', `${ref.key} is not in ${this.url}`, { cause: error });
         }
       },
       signal,
     );
+  }
+
+  /** The refusal does not say whether a thaw is on its way; a look at the object does. Where that fails, the refusal counts. */
+  async #archived(ref: ObjectRef, error: InvalidObjectState): Promise<unknown> {
+    const facts = await this.head(ref).catch(() => undefined);
+    const storageClass = facts?.storageClass ?? error.StorageClass;
+    if (!isArchiveClass(storageClass)) return error;
+    const thawing = facts?.thawing === true;
+    const object = { ...ref, storageClass, storedBytes: facts?.storedBytes ?? 0, thawing };
+    return archivedError(object, this.url, error);
   }
 
   async *#versionPages(
@@ -239,7 +251,6 @@ function beginOf(answer: GetObjectCommandOutput): number {
 }
 
 function factsOf(key: string, head: HeadObjectCommandOutput): ObjectFacts {
-  const thawed = head.Restore?.includes('ongoing-request="false"') === true;
   const isWhole = head.ChecksumType !== 'COMPOSITE' && head.ChecksumCRC64NVME?.includes('-') === false;
   return {
     key,
@@ -249,7 +260,7 @@ function factsOf(key: string, head: HeadObjectCommandOutput): ObjectFacts {
     ...(isWhole ? { crc64nvme: head.ChecksumCRC64NVME } : {}),
     ...(head.ObjectLockRetainUntilDate === undefined ? {} : { lockedUntil: head.ObjectLockRetainUntilDate }),
     ...(head.StorageClass === undefined ? {} : { storageClass: head.StorageClass }),
-    ...(archiveClasses.has(head.StorageClass ?? '') && !thawed ? { archived: true } : {}),
+    ...thawOf(head.StorageClass, head.Restore),
     ...replicationOf(head.ReplicationStatus),
   };
 }

@@ -71,6 +71,8 @@ export interface ObjectFacts {
   readonly storageClass?: string;
   /** True when it must be thawed before it can be read. */
   readonly archived?: boolean;
+  /** True when its thaw was ordered and is not done; once it is, the object is no longer `archived`. */
+  readonly thawing?: boolean;
   readonly lastModified: Date;
   /** S3's own word for the replication of this version, when it has one. */
   readonly replicationStatus?: 'PENDING' | 'COMPLETED' | 'FAILED' | 'REPLICA';

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import pLimit from 'p-limit';
 import { HoldfastError } from '../errors.ts';
-import { recoveryPointPrefix } from './layout.ts';
+import { adviseThaw, type ArchivedObject, isArchiveClass } from './archive.ts';
+import { dataPrefix, recoveryPointPrefix } from './layout.ts';
 import type { Manifest, ManifestItem } from './manifest.ts';
 import type { ManifestPlace } from './manifest-store.ts';
 import { checkedBytes, checkObject, type ObjectCheckOptions, openObject } from './object-check.ts';
@@ -46,8 +47,51 @@ export class StoredRecoveryPointReader implements RecoveryPointReader {
       objects: items.length,
       storedBytes: items.reduce((sum, item) => sum + item.storedBytes, 0),
       problems,
+      ...(await thawAdviceFor(this.#place, { manifest: this.manifest, problems, versions })),
     };
   }
+}
+
+/** Looks again at the objects that are ARCHIVED, for how they stand. */
+export async function thawAdviceFor(
+  place: ManifestPlace,
+  point: {
+    readonly manifest: Manifest;
+    readonly problems: readonly VerifyProblem[];
+    readonly versions: ReadonlyMap<string, readonly ObjectVersion[]>;
+  },
+): Promise<Pick<VerifyReport, 'thaw'>> {
+  const { manifest, problems, versions } = point;
+  const keys = new Set(problems.filter(({ code }) => code === 'ARCHIVED').map(({ key }) => key));
+  if (keys.size === 0) return {};
+  const limit = pLimit(concurrentChecks);
+  const looks = manifest.items
+    .filter(({ key }) => keys.has(key))
+    .map((item) => limit(() => archivedObject(place, item, versions.get(item.key) ?? [])));
+  const objects = (await Promise.all(looks)).filter((object) => object !== undefined);
+  // Thawed in between.
+  if (objects.length === 0) return {};
+  const folder = dataPrefix(manifest.source, manifest.id);
+  return { thaw: adviseThaw(objects, { url: place.store.url, folder }) };
+}
+
+async function archivedObject(
+  place: ManifestPlace,
+  item: ManifestItem,
+  versions: readonly ObjectVersion[],
+): Promise<ArchivedObject | undefined> {
+  const isIt = ({ isDeleteMarker, storedBytes }: ObjectVersion) =>
+    !isDeleteMarker && storedBytes === item.storedBytes;
+  const candidates = versions.filter(isIt);
+  const named = candidates.filter(({ versionId }) => versionId === item.versionId);
+  for (const { key, versionId } of named.length > 0 ? named : candidates) {
+    const ref = versionId === undefined ? { key } : { key, versionId };
+    const facts = await place.store.head(ref);
+    if (facts?.archived !== true || !isArchiveClass(facts.storageClass)) continue;
+    const { storedBytes, storageClass, thawing = false } = facts;
+    return { ...ref, storedBytes, storageClass, thawing };
+  }
+  return undefined;
 }
 
 /** All versions below a recovery point, by key, newest first. */

@@ -15,7 +15,10 @@ const codeOfName: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   InvalidToken: ['VAULT_ACCESS_DENIED', 'the session token is not valid: sign in again'],
   RequestTimeTooSkewed: ['VAULT_ACCESS_DENIED', 'is the clock of this host right?'],
   CredentialsProviderError: ['VAULT_ACCESS_DENIED', 'no credentials were found: sign in, or set AWS_PROFILE'],
-  InvalidObjectState: ['ARCHIVED', 'thaw it first with restore-object; hours in Glacier, free with Bulk'],
+  InvalidObjectState: [
+    'ARCHIVED',
+    'in which storage class is it? aws s3api head-object tells, restore-object thaws',
+  ],
   QuotaExceeded: ['VAULT_FULL', 'raise the quota of the bucket'],
   XMinioStorageFull: ['VAULT_FULL', 'add disks to the storage server'],
   'KMS.DisabledException': ['KEY_UNAVAILABLE', 'enable the KMS key of the bucket'],

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { ThawAdvice } from './archive.ts';
 import type { Manifest, ManifestItem, RecoveryPointId, UnsignedManifest } from './manifest.ts';
 
 /**
@@ -116,6 +117,8 @@ export interface VerifyReport {
   readonly objects: number;
   readonly storedBytes: number;
   readonly problems: readonly VerifyProblem[];
+  /** What to do about the objects whose problem is ARCHIVED; missing when there are none. */
+  readonly thaw?: ThawAdvice;
 }
 
 export interface VerifyProblem {

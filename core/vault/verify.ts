@@ -12,7 +12,13 @@ import {
 } from './manifest-store.ts';
 import { checkObject, lockProblems, problem } from './object-check.ts';
 import type { ObjectVersion } from './object-store.ts';
-import { checkObjects, decryptItem, segmentsOf, versionsByKey } from './recovery-point-reader.ts';
+import {
+  checkObjects,
+  decryptItem,
+  segmentsOf,
+  thawAdviceFor,
+  versionsByKey,
+} from './recovery-point-reader.ts';
 import { isPassedOver } from './recovery-point-writer.ts';
 import { sha256Hex } from './digest.ts';
 import type { VerifyOptions, VerifyProblem, VerifyReport } from './vault.ts';
@@ -54,6 +60,7 @@ export async function verifyRecoveryPoint(
     objects: manifest.items.length + 1,
     storedBytes: manifest.totals.storedBytes,
     problems,
+    ...(await thawAdviceFor(place, { manifest, problems, versions })),
   };
 }
 

@@ -3,10 +3,16 @@ import type net from 'node:net';
 
 /**
  * `pass`; `reset`: the connection breaks before the server heard anything; `lose-reply`: the server does it and the answer
- * is lost; `cut-reply`: the answer breaks off in the middle of its body; an answer made up in the server's place.
+ * is lost; `cut-reply`: the answer breaks off in the middle of its body; an answer made up in the server's place; or the
+ * request altered on its way.
  */
 export type Fault =
-  'pass' | 'reset' | 'lose-reply' | 'cut-reply' | { readonly status: number; readonly body: string };
+  | 'pass'
+  | 'reset'
+  | 'lose-reply'
+  | 'cut-reply'
+  | { readonly status: number; readonly body: string }
+  | { readonly path?: string; readonly headers?: Readonly<Record<string, string>> };
 
 export interface FaultyProxy {
   readonly endpoint: string;
@@ -25,18 +31,25 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
     const { method = '', url: path = '' } = request;
     const fault = proxy.rule({ method, path, count: proxy.requests });
     if (fault === 'reset') return void request.socket.resetAndDestroy();
-    if (typeof fault === 'object') {
+    if (typeof fault === 'object' && 'status' in fault) {
       request.resume();
       return void request.on('end', () => response.writeHead(fault.status).end(fault.body));
     }
-    const options = { host: upstream.hostname, port: upstream.port, method, path, headers: request.headers };
+    const altered = typeof fault === 'object' ? fault : {};
+    const options = {
+      host: upstream.hostname,
+      port: upstream.port,
+      method,
+      path: altered.path ?? path,
+      headers: { ...request.headers, ...altered.headers },
+    };
     const forwarded = http.request(options, (answer) => {
       if (fault === 'lose-reply') {
         answer.resume();
         return void answer.on('end', () => request.socket.resetAndDestroy());
       }
       response.writeHead(answer.statusCode ?? 502, answer.headers);
-      if (fault === 'pass') return void answer.pipe(response);
+      if (fault !== 'cut-reply') return void answer.pipe(response);
       // The first piece gets through, then the line is dead.
       answer.once('data', (piece: Buffer) => {
         response.write(piece.subarray(0, Math.ceil(piece.length / 2)), () =>
