@@ -99,6 +99,11 @@ const codeOfErrno: Readonly<Record<string, ErrorCode>> = {
   ETIMEDOUT: 'VAULT_UNAVAILABLE',
 };
 
+const hints: Partial<Record<ErrorCode, string>> = {
+  VAULT_FULL:
+    'make room on the disk of the vault, or give another vault; folders of the vault without a manifest.json are of backups that did not finish',
+};
+
 /** The file system's word in ours; what has no name here stays as it is. */
 export function toVaultError(error: unknown, action: string): unknown {
   if (error instanceof HoldfastError) return error;
@@ -106,5 +111,5 @@ export function toVaultError(error: unknown, action: string): unknown {
   const code = errno === undefined ? undefined : codeOfErrno[errno];
   return code === undefined
     ? error
-    : new HoldfastError(code, `cannot ${action}: ${message}`, { cause: error });
+    : new HoldfastError(code, `cannot ${action}: ${message}`, { cause: error, hint: hints[code] });
 }
