@@ -1,10 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type PostgresServer, startPostgres } from '../../../sandbox/postgres/postgres-server.ts';
+import { compressStream } from '../../vault/compress.ts';
 import type { PostgresConnection } from './connection.ts';
+import { SchemaArchive } from './restore-archive.ts';
 import { Harness } from './testing/harness.ts';
 import { mountSmallDisk, type SmallDisk, whyNoSmallDisk } from './testing/small-disk.ts';
 
@@ -109,6 +113,23 @@ describe.skipIf(whyNot !== undefined)(
       const count = "SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid";
       expect(await harness.sql(again, count)).toBe('7');
       expect(await harness.sql(again, rows)).toBe(await harness.sql(source, rows));
+    });
+
+    it('of the place that restores is told from that of the server', async () => {
+      const disk = smallDisk(1);
+      const { stream } = compressStream(Readable.from([randomBytes(4 * 1024 ** 2)]));
+      const opened = SchemaArchive.open(stream, {
+        pgRestore: `${harness.bin}/pg_restore`,
+        env: {},
+        conninfo: '',
+        directory: disk.directory,
+        signal: new AbortController().signal,
+      });
+      await expect(opened).rejects.toMatchObject({
+        code: 'DISK_FULL',
+        message: expect.stringContaining('no room for the definitions'),
+        hint: expect.stringContaining('TMPDIR'),
+      });
     });
 
     it('that takes the whole server down is still called a full disk', async () => {

@@ -52,7 +52,7 @@ export class SchemaArchive {
     const file = path.join(options.directory, 'schema.dump');
     await pipeline(decompressStream(compressed, 'zst'), createWriteStream(file, { mode: 0o600 }), {
       signal: options.signal,
-    });
+    }).catch((error: unknown) => throwIfFull(error, options.directory));
     const list = async (option: string) => parseTableOfContents(await listEntries(file, [option], options));
     const [all, ...sections] = await Promise.all(
       ['--verbose', '--section=pre-data', '--section=post-data'].map(list),
@@ -68,7 +68,9 @@ export class SchemaArchive {
   async run(name: string, options: RunOptions): Promise<string[]> {
     if (options.entries.length === 0) return [];
     const list = path.join(this.#options.directory, `${name}.list`);
-    await writeFile(list, options.entries.map((entry) => entry.line).join('\n') + '\n', { mode: 0o600 });
+    await writeFile(list, options.entries.map((entry) => entry.line).join('\n') + '\n', {
+      mode: 0o600,
+    }).catch((error: unknown) => throwIfFull(error, this.#options.directory));
     const errors = new ErrorLog();
     const args = [
       '--no-password',
@@ -95,6 +97,16 @@ export class SchemaArchive {
     }
     return warnings;
   }
+}
+
+/** The disk here, not the server's. */
+function throwIfFull(error: unknown, directory: string): never {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  throw new HoldfastError(
+    'DISK_FULL',
+    `no room for the definitions in ${path.dirname(directory)}: ${(error as Error).message}`,
+    { cause: error, hint: 'make room there, or set TMPDIR to a folder that has some' },
+  );
 }
 
 async function listEntries(file: string, args: readonly string[], options: ArchiveOptions): Promise<string> {

@@ -98,10 +98,12 @@ describe('round trip', () => {
   afterAll(() => harness.stop());
 
   it('carries an empty database', async () => {
-    const backup = await harness.backup(await harness.database());
+    const source = await harness.database();
+    const backup = await harness.backup(source);
     const target = await harness.database();
     const restored = await harness.restore(target, backup);
     expect(restored.rows).toBe(0);
+    expect(await normalizedDump(harness.bin, target)).toBe(await normalizedDump(harness.bin, source));
     expect(backup.store.items.map((item) => item.name).toSorted()).toEqual([
       '@globals',
       '@schema',
