@@ -3,7 +3,8 @@ import { runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
 import { type DeploymentOptions, openDeployment } from './deployment.ts';
 import { checkPinnedKey } from './doctor-signing-key.ts';
-import { checkRegion, type Diagnosis, publishTestPage } from './doctor-checks.ts';
+import { checkRegion, diagnose, type Diagnosis, publishTestPage } from './doctor-checks.ts';
+import { trail } from './doctor-trail.ts';
 
 export interface DoctorOptions extends DeploymentOptions {
   readonly page?: boolean;
@@ -21,7 +22,7 @@ export async function runDoctor(options: DoctorOptions): Promise<void> {
     ];
     for (const region of [primary, standby]) {
       progress.update({ doing: `looking at ${region}` });
-      found.push(...(await checkRegion(deployment, region)));
+      found.push(...(await checkRegion(deployment, region)), await diagnose(trail(region), region));
     }
     const pinned = await checkPinnedKey(deployment);
     found.push(...pinned.checks);

@@ -1,3 +1,4 @@
+import { CloudTrailClient, CreateTrailCommand, StartLoggingCommand } from '@aws-sdk/client-cloudtrail';
 import { CreateAliasCommand, CreateKeyCommand, KMSClient, ReplicateKeyCommand } from '@aws-sdk/client-kms';
 import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
@@ -50,6 +51,10 @@ export async function emulateDeployment(plan: Plan): Promise<EmulatedDeployment>
     await alias(region, names.vaultKeyAlias, vaultKeyIds[region]);
     await deployRegion(plan, settings(region));
   }
+  const cloudTrail = new CloudTrailClient(settings(primary));
+  const Name = 'organisation';
+  await cloudTrail.send(new CreateTrailCommand({ Name, S3BucketName: 'trail', IsMultiRegionTrail: true }));
+  await cloudTrail.send(new StartLoggingCommand({ Name }));
   return { aws, vaultKeyIds, settings };
 }
 

@@ -52,8 +52,8 @@ const keyCalls = [
 
 /**
  * Tells on-call of every call that touches what protects the vault, also of those that were refused and of the two roles
- * that may: a deployment that nobody announced is as bad as a thief. Needs a CloudTrail trail with management events in
- * the account; EventBridge gets them from there.
+ * that may: a deployment that nobody announced is as bad as a thief. EventBridge gets the calls from a CloudTrail trail with
+ * management events; that is the account's, and `holdfast doctor` looks for it.
  */
 export class TamperWatch extends Construct {
   constructor(scope: Construct, id: string, props: TamperWatchProps) {

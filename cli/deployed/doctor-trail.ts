@@ -1,0 +1,95 @@
+import {
+  CloudTrailClient,
+  DescribeTrailsCommand,
+  type EventSelector,
+  type AdvancedEventSelector,
+  GetEventSelectorsCommand,
+  GetTrailStatusCommand,
+  type Trail,
+} from '@aws-sdk/client-cloudtrail';
+import { clientSettings } from './deployment.ts';
+import { Fault, type Look } from './doctor-checks.ts';
+
+/** Services whose calls the alarms for tampering listen for. */
+const watched = ['s3.amazonaws.com', 'kms.amazonaws.com'] as const;
+type Watched = (typeof watched)[number];
+
+/**
+ * The alarms `vault-configuration-changed` and `key-endangered` hear of calls from a CloudTrail trail, whoever owns it; in
+ * an account without one they are silent, and nothing else would say so.
+ */
+export function trail(region: string): Look {
+  const client = new CloudTrailClient({ region, ...clientSettings });
+  return {
+    what: 'CloudTrail trail',
+    fix: `let the organisation's trail cover this account, or make one for all Regions: aws cloudtrail create-trail --region ${region} --name management-events --is-multi-region-trail --s3-bucket-name BUCKET && aws cloudtrail start-logging --region ${region} --name management-events; it must log writing management events, those of KMS included`,
+    look: async () => {
+      const { trailList = [] } = await client.send(new DescribeTrailsCommand({}));
+      const here = trailList.filter((one) => one.HomeRegion === region || one.IsMultiRegionTrail === true);
+      if (here.length === 0) throw new Fault('no trail logs this Region; alarms for tampering stay silent');
+      const reports = await Promise.all(here.map((one) => report(client, one)));
+      const missing = watched.filter((service) => !reports.some(({ covers }) => covers.includes(service)));
+      if (missing.length > 0) {
+        const reasons = reports.map(({ name, says }) => `${name} ${says}`).join('; ');
+        throw new Fault(`no trail logs calls that change ${missing.join(' or ')}: ${reasons}`);
+      }
+      return reports
+        .filter(({ covers }) => covers.length > 0)
+        .map(({ name, says }) => `${name} ${says}`)
+        .join('; ');
+    },
+  };
+}
+
+interface TrailReport {
+  readonly name: string;
+  readonly covers: readonly Watched[];
+  readonly says: string;
+}
+
+/** What one trail hears. One that may not be looked at is no proof, and no reason to overlook the others. */
+async function report(client: CloudTrailClient, one: Trail): Promise<TrailReport> {
+  const name = one.Name ?? 'a trail without a name';
+  const id = one.TrailARN ?? name;
+  try {
+    const { IsLogging } = await client.send(new GetTrailStatusCommand({ Name: id }));
+    if (IsLogging !== true) return { name, covers: [], says: 'is switched off' };
+    const selectors = await client.send(new GetEventSelectorsCommand({ TrailName: id }));
+    const covers = watched.filter(
+      (service) =>
+        selectors.EventSelectors?.some((selector) => basicCovers(selector, service)) === true ||
+        selectors.AdvancedEventSelectors?.some((selector) => advancedCovers(selector, service)) === true,
+    );
+    const without = watched.filter((service) => !covers.includes(service));
+    const says = without.length === 0 ? 'logs' : `leaves out ${without.join(' and ')}`;
+    return { name, covers, says: one.IsOrganizationTrail === true ? `${says} (organisation)` : says };
+  } catch (error) {
+    return { name, covers: [], says: `cannot be looked at (${(error as Error).name})` };
+  }
+}
+
+function basicCovers(selector: EventSelector, service: Watched): boolean {
+  return (
+    selector.IncludeManagementEvents !== false &&
+    selector.ReadWriteType !== 'ReadOnly' &&
+    selector.ExcludeManagementEventSources?.includes(service) !== true
+  );
+}
+
+/** Every field must let a writing management event of the service through. */
+function advancedCovers({ FieldSelectors = [] }: AdvancedEventSelector, service: Watched): boolean {
+  const values: Readonly<Record<string, string>> = {
+    eventCategory: 'Management',
+    readOnly: 'false',
+    eventSource: service,
+  };
+  return (
+    FieldSelectors.some(({ Field }) => Field === 'eventCategory') &&
+    FieldSelectors.every(({ Field = '', Equals, NotEquals, ...others }) => {
+      const value = values[Field];
+      // A field that picks events by something else leaves some out.
+      if (value === undefined || Object.values(others).some((list) => (list?.length ?? 0) > 0)) return false;
+      return (Equals?.includes(value) ?? true) && NotEquals?.includes(value) !== true;
+    })
+  );
+}
