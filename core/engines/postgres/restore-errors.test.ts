@@ -94,4 +94,21 @@ describe('errors of pg_restore', () => {
     ]);
     expect(judge(['WARNING:  subscription was created, but is not connected']).warnings).toEqual([]);
   });
+
+  it('are all read when two jobs fail at once and their lines run into each other', () => {
+    const log = new ErrorLog();
+    for (const line of [
+      'pg_restore: pg_restore: error: error: could not execute query: ERROR:  relation "a" already existscould not execute query: ERROR:  relation "b" already exists',
+      '',
+      'Command was: CREATE INDEX a ON t USING btree (x);',
+      'Command was: CREATE INDEX b ON t USING btree (y);',
+      'pg_restore: warning: errors ignored on restore: 2',
+    ])
+      log.add(line);
+    expect(log.isComplete).toBe(true);
+    expect(log.judge((error) => error.includes('already exists'), []).warnings).toEqual([
+      'CREATE INDEX a ON t USING btree (x): relation "a" already exists',
+      'CREATE INDEX b ON t USING btree (y): relation "b" already exists',
+    ]);
+  });
 });

@@ -14,6 +14,8 @@ interface ReportedError {
 export class ErrorLog {
   readonly #errors: ReportedError[] = [];
   readonly #notices: string[] = [];
+  /** Those of the last line that had any; their commands follow. */
+  #last: readonly ReportedError[] = [];
   #reported = 0;
   #ignored: number | undefined;
 
@@ -25,18 +27,19 @@ export class ErrorLog {
   add(line: string): void {
     const ignored = /errors ignored on restore: (\d+)/.exec(line)?.[1];
     if (ignored !== undefined) this.#ignored = Number(ignored);
-    const message = messageOf(line);
-    if (message !== undefined) {
-      this.#reported += 1;
-      if (this.#errors.length < 1000) this.#errors.push({ message: redact(message), command: '' });
+    const messages = messagesOf(line);
+    if (messages.length > 0) {
+      this.#reported += messages.length;
+      this.#last = messages.map((message) => ({ message: redact(message), command: '' }));
+      if (this.#errors.length < 1000) this.#errors.push(...this.#last);
       return;
     }
     // A grant by a user who may not give it is no error for the server.
     const notGiven = /WARNING: +((?:no|not all) privileges (?:were|could).*)$/.exec(line)?.[1];
     if (notGiven !== undefined) this.#notices.push(notGiven);
     const command = /^Command was: (.*)$/.exec(line)?.[1];
-    const last = this.#errors.at(-1);
-    if (command !== undefined && last?.command === '') last.command = withoutSecrets(command);
+    const last = this.#last.find((error) => error.command === '');
+    if (command !== undefined && last !== undefined) last.command = withoutSecrets(command);
   }
 
   /** Which errors leave the data whole, and the first that does not. `denied` remembers from one run to the next what was not allowed. */
@@ -61,12 +64,16 @@ export class ErrorLog {
   }
 }
 
-/** Parallel jobs share one standard error: a line may begin with pieces of another, but the message is written as one. */
-function messageOf(line: string): string | undefined {
-  return (
-    /could not execute query: (?:ERROR: +)?(.*)$/.exec(line)?.[1] ??
-    /^pg_restore: (?:\[archiver[^\]]*\] )?error: (.+)$/.exec(line)?.[1]
-  );
+/**
+ * Parallel jobs share one standard error, and pg_restore writes a line in pieces: two jobs that fail at once leave one line
+ * with both messages behind both prefixes, and then an empty one. A message itself is one piece.
+ */
+function messagesOf(line: string): string[] {
+  const failures = line.split('could not execute query: ').slice(1);
+  if (failures.length > 0)
+    return failures.map((text) => text.replace(/^ERROR: +/, '').replace(/(?:pg_restore: |error: )*$/, ''));
+  const message = /^(?:pg_restore: )+(?:\[archiver[^\]]*\] )?(?:error: )+(.+)$/.exec(line)?.[1];
+  return message === undefined ? [] : [message];
 }
 
 function textOf({ command, message }: ReportedError): string {
