@@ -1,8 +1,8 @@
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { HoldfastError, isHoldfastError } from '../../errors.ts';
-import { type Child, startChild, toolFailed } from '../child-process.ts';
-import type { Compressor } from '../compressor.ts';
+import { type Child, type ChildEnd, startChild, toolFailed } from '../child-process.ts';
+import { type Compressor, shellQuote } from '../compressor.ts';
 import { errorFromLines, redact } from './pg-errors.ts';
 
 export interface CopyInAccess {
@@ -61,78 +61,88 @@ export function psqlArguments(access: Pick<CopyInAccess, 'conninfo'>): string[] 
   ];
 }
 
-/** Feeds one compressed item through a decompressor into psql, pipe to pipe; returns the rows that the server took. */
+/**
+ * Feeds one compressed item through a decompressor into psql; returns the rows that the server took. Both are joined by a
+ * shell, in one process group, which ends with psql's exit code and reports the decompressor's on standard error.
+ */
 export async function copyIn(access: CopyInAccess, copy: CopyIn, compressed: Readable): Promise<number> {
-  const [program, ...args] = access.compressor.decompress;
-  const { env, signal } = access;
-  const decompressor = startChild(program, args, {
-    env: { PATH: env['PATH'] ?? '' },
-    stdio: ['pipe', 'pipe', 'pipe'],
-    signal,
-  });
-  const output = decompressor.process.stdout as Readable;
-  let rows = 0;
+  const counted = new CopyReport(access.onWarning);
   const statements = copy.statements.flatMap((sql) =>
     sql.startsWith('COPY ') ? [sql, '\\warn holdfast rows :ROW_COUNT'] : [sql],
   );
   const commands = [restoreSettings.join('; '), ...statements].flatMap((command) => ['-c', command]);
-  const [psqlProgram, ...psqlPrefix] = access.bulkPsql;
-  const psql = startChild(psqlProgram, [...psqlPrefix, ...psqlArguments(access), ...commands], {
-    env,
-    stdio: [output, 'ignore', 'pipe'],
-    signal,
-    onErrorLine: (line) => {
-      const counted = /^holdfast rows (\d+)$/.exec(line)?.[1];
-      if (counted !== undefined) rows = Number(counted);
-      const warning = /WARNING:\s+[0-9A-Z]{5}: (.*)$/.exec(line)?.[1];
-      if (warning !== undefined) access.onWarning(warning);
+  const decompress = access.compressor.decompress.map(shellQuote).join(' ');
+  const script = `{ ${decompress}; echo "holdfast decompressed $?" >&2; } | "$@"`;
+  const child = startChild(
+    '/bin/sh',
+    ['-c', script, 'sh', ...access.bulkPsql, ...psqlArguments(access), ...commands],
+    {
+      env: access.env,
+      stdio: ['pipe', 'ignore', 'pipe'],
+      signal: access.signal,
+      onErrorLine: (line) => counted.read(line),
     },
-  });
-  // Only psql reads it from here on; nothing was read yet, because nothing was written yet.
-  output.destroy();
-  const feeding = pipeline(compressed, decompressor.process.stdin as Writable, { signal }).catch(
+  );
+  const feeding = pipeline(compressed, child.process.stdin as Writable, { signal: access.signal }).catch(
     (error: unknown) => {
-      // Without its end, what came in must not be committed: psql goes first.
-      if (isHoldfastError(error)) psql.kill();
+      // Without its end, what came in must not be committed: psql is killed before it can see one.
+      if (isHoldfastError(error)) child.kill();
       return error;
     },
   );
-  const feedError = await Promise.race([feeding, psql.ended.then(() => undefined)]);
-  if (isHoldfastError(feedError)) {
-    await Promise.all([psql.ended, decompressor.ended]);
-    throw feedError;
-  }
-  await psql.ended;
+  const feedError = await Promise.race([feeding, child.ended.then(() => undefined)]);
+  const end = await child.ended;
+  if (isHoldfastError(feedError)) throw feedError;
   const late = compressed.errored;
   compressed.destroy();
-  decompressor.process.stdin?.destroy();
-  await throwOnFailure({ psql, decompressor, copy, signal });
+  child.process.stdin?.destroy();
+  throwOnFailure({ child, end, decompressed: counted.decompressorExit, copy, signal: access.signal });
   await feeding;
   if (isHoldfastError(late)) throw late;
-  return rows;
+  return counted.rows;
+}
+
+/** What psql and the shell say on standard error about a copy. */
+class CopyReport {
+  rows = 0;
+  decompressorExit: string | undefined;
+  readonly #onWarning: (message: string) => void;
+
+  constructor(onWarning: (message: string) => void) {
+    this.#onWarning = onWarning;
+  }
+
+  read(line: string): void {
+    const [, what, value] = /^holdfast (rows|decompressed) (\d+)$/.exec(line) ?? [];
+    if (what === 'rows') this.rows = Number(value);
+    if (what === 'decompressed') this.decompressorExit = value;
+    const warning = /WARNING:\s+[0-9A-Z]{5}: (.*)$/.exec(line)?.[1];
+    if (warning !== undefined) this.#onWarning(warning);
+  }
 }
 
 interface Ended {
-  readonly psql: Child;
-  readonly decompressor: Child;
+  readonly child: Child;
+  readonly end: ChildEnd;
+  readonly decompressed: string | undefined;
   readonly copy: CopyIn;
   readonly signal: AbortSignal;
 }
 
-async function throwOnFailure({ psql, decompressor, copy, signal }: Ended): Promise<void> {
-  const [psqlEnd, decompressorEnd] = await Promise.all([psql.ended, decompressor.ended]);
+function throwOnFailure({ child, end, decompressed, copy, signal }: Ended): void {
   if (signal.aborted) throw new HoldfastError('JOB_ABORTED', 'the restore was told to stop');
-  if (psqlEnd.code !== 0) {
-    const tail = psql.errorTail().map(redact);
+  const said = child.errorTail().filter((line) => !line.startsWith('holdfast '));
+  if (end.code !== 0) {
+    const tail = said.map(redact);
     throw (
       errorFromLines(tail, `cannot restore ${copy.name}`) ??
-      toolFailed('psql', psqlEnd, [`while restoring ${copy.name}`, ...tail])
+      toolFailed('psql', end, [`while restoring ${copy.name}`, ...tail])
     );
   }
-  if (decompressorEnd.code !== 0) {
+  if (decompressed !== '0') {
     throw new HoldfastError(
       'DECOMPRESS_FAILED',
-      `${copy.name} cannot be decompressed: ${decompressor.errorTail().join(' / ')}`,
+      `${copy.name} cannot be decompressed: ${said.join(' / ') || `the decompressor ended with ${decompressed ?? 'no exit code'}`}`,
     );
   }
 }
