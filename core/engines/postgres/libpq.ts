@@ -5,6 +5,7 @@ import path from 'node:path';
 import tls from 'node:tls';
 import { HoldfastError } from '../../errors.ts';
 import type { PostgresConnection } from './connection.ts';
+import { PasswordFile } from './password-file.ts';
 import { quoteConninfo } from './quote.ts';
 
 /** What PostgreSQL's own programs need to connect: the password only in a file of mode 600 that `dispose` deletes. */
@@ -31,8 +32,8 @@ export async function openLibpq(connection: PostgresConnection, options: LibpqOp
   await removeStale(parent);
   const directory = await mkdtemp(path.join(parent, `${directoryPrefix}${process.pid}-`));
   try {
-    const passwordFile = path.join(directory, 'pgpass');
-    await writeFile(passwordFile, passwordLine(connection.password), { mode: 0o600 });
+    const rootCertificateFile = await rootCertificates(connection, directory);
+    const passwordFile = await PasswordFile.write(path.join(directory, 'pgpass'), connection);
     return {
       env: {
         PATH: options.searchPath,
@@ -43,9 +44,9 @@ export async function openLibpq(connection: PostgresConnection, options: LibpqOp
         PGHOST: connection.host,
         PGPORT: String(connection.port),
         PGUSER: connection.username,
-        PGPASSFILE: passwordFile,
+        PGPASSFILE: passwordFile.path,
         PGSSLMODE: connection.tls,
-        PGSSLROOTCERT: await rootCertificates(connection, directory),
+        PGSSLROOTCERT: rootCertificateFile,
         PGSSLCERT: path.join(directory, 'no-client-certificate'),
         PGSSLKEY: path.join(directory, 'no-client-key'),
         PGGSSENCMODE: 'disable',
@@ -53,14 +54,25 @@ export async function openLibpq(connection: PostgresConnection, options: LibpqOp
         PGCONNECT_TIMEOUT: '30',
         PGCLIENTENCODING: options.encoding ?? 'UTF8',
       },
-      conninfo: `dbname=${quoteConninfo(connection.dbname)} keepalives_idle=30 keepalives_interval=10 keepalives_count=6`,
+      conninfo: conninfoOf(connection),
       directory,
-      dispose: () => rm(directory, { recursive: true, force: true }),
+      dispose: async () => {
+        await passwordFile.close();
+        await rm(directory, { recursive: true, force: true });
+      },
     };
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     throw error;
   }
+}
+
+function conninfoOf({ dbname, shortLivedPassword }: PostgresConnection): string {
+  const keepalives = 'keepalives_idle=30 keepalives_interval=10 keepalives_count=6';
+  // pg_restore keeps the password of its first connection for all later ones. An empty one here stands after that and makes
+  // libpq read the file again, which by then holds a newer one.
+  const reread = shortLivedPassword === undefined ? '' : ` password=''`;
+  return `dbname=${quoteConninfo(dbname)} ${keepalives}${reread}`;
 }
 
 const directoryPrefix = 'holdfast-pg-';
@@ -82,20 +94,6 @@ function isRunning(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
-}
-
-function passwordLine(password: string | undefined): string {
-  if (password === undefined || password === '') return '';
-  if (/[\n\0]|\r$/.test(password)) {
-    throw new HoldfastError(
-      'SOURCE_CREDENTIALS',
-      'the password holds a line break, which a password file cannot carry',
-      {
-        hint: 'give the backup user a password without line breaks',
-      },
-    );
-  }
-  return `*:*:*:*:${password.replaceAll('\\', '\\\\').replaceAll(':', '\\:')}\n`;
 }
 
 async function rootCertificates(connection: PostgresConnection, directory: string): Promise<string> {

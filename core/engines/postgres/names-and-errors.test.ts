@@ -65,6 +65,13 @@ describe('errors of the server and its programs', () => {
       const error = errorFromLines([line], 'doing');
       return [error?.code, error?.hint];
     };
+    // Of programs that cannot connect, libpq gives no code.
+    const refused =
+      'connection to server at "h", port 5432 failed: FATAL:  PAM authentication failed for user "u"';
+    expect(told(`psql: error: ${refused}`)).toEqual([
+      'SOURCE_CREDENTIALS',
+      expect.stringContaining('rds_iam'),
+    ]);
     const conflict = 'canceling statement due to conflict with recovery';
     for (const line of [`ERROR:  40001: ${conflict}`, `pg_dump: error: query failed: ERROR:  ${conflict}`])
       expect(told(line)).toEqual(['SOURCE_CHANGED', expect.stringContaining('hot_standby_feedback')]);

@@ -33,6 +33,9 @@ const recoveryConflict = /due to conflict with recovery/i;
 const encodingTrouble = /has no equivalent in encoding|invalid byte sequence for encoding/i;
 const extensionMissing = /extension "[^"]*" is not available|could not open extension control file/i;
 
+/** How RDS refuses a token: it checks them by PAM. */
+const tokenRefused = /PAM authentication failed/i;
+
 /** What the words of the server tell better than the code. */
 function hintFor(named: ErrorCode | undefined, message: string): string | undefined {
   if (recoveryConflict.test(message)) {
@@ -43,6 +46,9 @@ function hintFor(named: ErrorCode | undefined, message: string): string | undefi
   }
   if (extensionMissing.test(message)) {
     return "install the extension on the target's server, in the source's version or newer, and restore into a new database";
+  }
+  if (tokenRefused.test(message)) {
+    return 'has the user the role rds_iam, is IAM authentication on at the server, and may this role rds-db:connect as that user?';
   }
   return named === undefined ? undefined : hints[named];
 }
@@ -90,7 +96,7 @@ export function errorFromLines(lines: readonly string[], doing: string): Holdfas
 function codeOf(code: string | undefined, message: string): ErrorCode | undefined {
   if (code !== undefined && bySqlState[code] !== undefined) return bySqlState[code];
   if (
-    /password authentication failed|no password supplied|no pg_hba\.conf entry|password must be a string/i.test(
+    /(?:password|PAM) authentication failed|no password supplied|no pg_hba\.conf entry|password must be a string/i.test(
       message,
     )
   ) {

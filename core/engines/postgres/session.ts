@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { HoldfastError } from '../../errors.ts';
-import type { PostgresConnection } from './connection.ts';
+import { type PostgresConnection, passwordOf } from './connection.ts';
 import { translatePgError } from './pg-errors.ts';
 
 export interface SessionOptions {
@@ -36,7 +36,7 @@ export class Session {
       database: connection.dbname,
       user: connection.username,
       // Never undefined: the driver would look for PGPASSWORD and ~/.pgpass.
-      password: connection.password ?? '',
+      password: await passwordOf(connection),
       ssl: await tlsOptions(connection),
       application_name: options.applicationName ?? 'holdfast',
       keepAlive: true,
