@@ -57,7 +57,9 @@ function publish(drill: Drill, failure: DrillReport['failure']): DrillReport {
   const files = writeReport(report, options.outFolder);
   terminal.title(`${report.ok ? 'Drill passed' : 'Drill FAILED'}: ${sayVerdict(report)}`);
   if (failure !== undefined) {
-    terminal.line(`${failure.code} in "${failure.step}": ${failure.message}`);
+    // The checks are listed below, with what each found.
+    const listed = failure.code === 'CHECK_FAILED' ? '' : `: ${failure.message}`;
+    terminal.line(`${failure.code} in "${failure.step}"${listed}`);
     if (failure.hint !== undefined) terminal.line(`hint: ${failure.hint}`);
   }
   for (const { ok, name, detail } of report.checks) if (!ok) terminal.line(`  ✗ ${name}: ${detail}`);

@@ -10,6 +10,7 @@ import {
   sayBytes,
   sayCount,
   sayDuration,
+  sayFailure,
   sayLoss,
   sayVerdict,
 } from './words.ts';
@@ -39,35 +40,37 @@ export function renderReport(report: DrillReport): string {
 }
 
 function verdict(report: DrillReport): Html {
-  const { failure } = report;
   const began = report.startedAt.slice(0, 16).replace('T', ' ');
-  const purpose =
-    report.steps.some(({ name }) => name.startsWith(sabotageStep)) &&
-    html`<p>Faults were made on purpose (--sabotage), to see that the drill notices them.</p>`;
-  const reason =
-    !report.ok &&
-    html`<div class="reason">
-      <strong>Why it did not pass${failure === undefined ? '' : `: ${failure.step}`}</strong>
-      <p>
-        ${failure === undefined || failure.code === 'CHECK_FAILED' ? failedChecks(report) : failure.message}
-      </p>
-      ${failure?.hint !== undefined && html`<p>${capital(failure.hint)}</p>`}${purpose}${failure !== undefined && html`<p><code>${failure.code}</code></p>`}
-    </div>`;
   return html`<header><p class="brand">Holdfast · disaster drill · ${began} UTC</p></header>
     <div class="verdict">
       <span class="badge">${report.ok ? '✓ Passed' : '✕ Failed'}</span>
       <h1>${headline(report)}</h1>
       <p class="sub">${prose(`${scene(report)} ${whatHappened(report)}`, report)}</p>
-      ${reason}
+      ${!report.ok && reason(report)}
     </div>`;
+}
+
+/** Checks that did not hold say more than the message that counts them. */
+function reason(report: DrillReport): Html {
+  const { failure } = report;
+  const broken = report.checks.filter(({ ok }) => !ok);
+  const told = failure !== undefined && failure.code !== 'CHECK_FAILED';
+  const why =
+    broken.length === 0 || told
+      ? html`<p>${failure?.message ?? 'an objective was not met'}</p>`
+      : html`<ul>
+          ${broken.map(({ name, detail }) => html`<li>${prose(`${name}: ${detail}`, report)}</li>`)}
+        </ul>`;
+  const purpose = report.steps.some(({ name }) => name.startsWith(sabotageStep));
+  return html`<div class="reason">
+    <strong>Why it did not pass${failure !== undefined && `: ${failure.step}`}</strong>
+    ${why}${failure?.hint !== undefined && html`<p>${capital(failure.hint)}</p>`}${purpose && html`<p>Faults were made on purpose (--sabotage), to see that the drill notices them.</p>`}${failure !== undefined && html`<p><code>${failure.code}</code></p>`}
+  </div>`;
 }
 
 /** With a reason of its own below, the headline of a failure stays short. */
 function headline(report: DrillReport): string {
-  if (report.measured.rtoSeconds !== null) return sayVerdict(report);
-  return report.moments.killedAt === undefined
-    ? 'The drill failed before the disaster'
-    : 'The database was not recovered';
+  return report.measured.rtoSeconds === null ? sayFailure(report) : sayVerdict(report);
 }
 
 function scene({ source }: DrillReport): string {
@@ -89,11 +92,6 @@ function whatHappened({ moments, regions, source, checks }: DrillReport): string
       ? `everything after that happened in ${regions.standby} alone (${alone.detail})`
       : `everything after that was to happen in ${regions.standby} alone`;
   return `The ${regions.primary} Region was switched off${database}; ${after}.`;
-}
-
-function failedChecks(report: DrillReport): string {
-  const failed = report.checks.filter(({ ok }) => !ok).map(({ name, detail }) => `${name}: ${detail}`);
-  return failed.join('\n') || 'an objective was not met';
 }
 
 function figures(report: DrillReport): Html {
@@ -222,14 +220,14 @@ function checks(report: DrillReport): Html | false {
   return html`<section>
     <h2>Checks</h2>
     <p>${held}</p>
-    <table>
+    <table class="checks">
       <tbody>
         ${ordered.map(
           (check) =>
             html`<tr>
               ${mark(check.ok)}
               <td>${prose(check.name, report)}</td>
-              <td>${prose(check.detail, report)}</td>
+              <td class="detail">${prose(check.detail, report)}</td>
             </tr>`,
         )}
       </tbody>

@@ -18,7 +18,8 @@ h2{font-size:19px;line-height:1.3;margin:0 0 12px}
 .sub{color:var(--soft);margin:10px 0 0;overflow-wrap:anywhere}
 .reason{background:var(--bad-ground);border-radius:8px;padding:12px 16px;margin:16px 0 0;overflow-wrap:anywhere}
 .reason strong{color:var(--bad)}
-.reason p{margin:4px 0 0;white-space:pre-line}
+.reason p{margin:8px 0 0;white-space:pre-line}
+.reason ul{margin:8px 0 0}.reason li{margin:0 0 4px}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:20px 24px;margin:0 0 20px}
 section>p{margin:0 0 12px;overflow-wrap:anywhere}
 section>p:last-child{margin-bottom:0}
@@ -72,6 +73,10 @@ main{padding:16px 12px 32px}.verdict{padding:18px 18px 20px}h1{font-size:24px}se
 .phases tbody tr:last-child{border-bottom:0}
 .phases td.where,.phases td.detail{grid-column:2/4;font-size:14px;color:var(--soft)}
 .phases td.began{display:none}
+.checks,.checks tbody,.checks td{display:block;border:0;padding:0}
+.checks tr{display:grid;grid-template-columns:1.6em 1fr;padding:8px 0;border-bottom:1px solid var(--grid);column-gap:4px}
+.checks tbody tr:last-child{border-bottom:0}
+.checks td.detail{grid-column:2/3;font-size:14px;color:var(--soft)}
 }
 @media print{
 :root{--ground:#fff;--card:#fff;--ink:#000;--soft:#3d4852;--line:#bbb;--grid:#ddd;--good:#0b6b43;--good-ground:#e3f5ec;--bad:#a8201a;--bad-ground:#fdeceb;--primary:#2f5fd0;--standby:#0b7a75;--both:#6b4fbb;--here:#66727f;--lost:#b45309;--lost-ground:#fdf0dc;--kill:#b3261e}

@@ -76,7 +76,7 @@ function captions(
   texts: { readonly name: string; readonly figure?: string },
 ): Html {
   const y = layout.form === 'wide' ? top + 18 : top + 14;
-  const name = clip(texts.name, layout.form === 'wide' ? 34 : 40);
+  const name = clip(texts.name, layout.form === 'wide' ? 33 : 40);
   const figure =
     texts.figure !== undefined &&
     html`<text class="soft" x="${layout.width - (layout.form === 'wide' ? 2 : 0)}" y="${y}" text-anchor="end"

@@ -33,17 +33,21 @@ export function sayBytes(bytes: number): string {
 /** The verdict in one sentence, as it is printed and as it heads the page. */
 export function sayVerdict(report: DrillReport): string {
   const { measured, objectives } = report;
-  if (measured.rtoSeconds === null) {
-    return report.moments.killedAt === undefined
-      ? 'It ended before the disaster.'
-      : 'The database was not recovered.';
-  }
+  if (measured.rtoSeconds === null) return `${sayFailure(report)}.`;
   const recovered = `Recovered in ${against(measured.rtoSeconds, objectives.rtoSeconds, '')}`;
   const lost =
     measured.rpoSeconds === null
       ? 'how much data was lost was not measured'
       : against(measured.rpoSeconds, objectives.rpoSeconds, ' of data lost');
   return `${recovered}; ${lost}.`;
+}
+
+/** How far a drill came that recovered nothing it could vouch for. */
+export function sayFailure({ moments, failure }: DrillReport): string {
+  if (moments.killedAt === undefined) return 'The drill failed before the disaster';
+  return failure?.code === 'CHECK_FAILED'
+    ? 'What was restored did not pass its checks'
+    : 'The database was not recovered';
 }
 
 function against(measured: number, promised: number, what: string): string {

@@ -99,6 +99,6 @@ function canaryCheck(canary: Comparison['newestCanary']): CheckResult {
   return {
     name,
     ok: canary.signatureValid,
-    detail: `canary ${canary.seq} of ${canary.writtenAt.toISOString()}`,
+    detail: `canary ${canary.seq} of ${canary.writtenAt.toISOString()}${canary.signatureValid ? '' : ' is not what was signed'}`,
   };
 }
