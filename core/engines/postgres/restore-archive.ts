@@ -91,7 +91,7 @@ export class SchemaArchive {
     const end = await child.ended;
     if (this.#options.signal.aborted) throw new HoldfastError('JOB_ABORTED', 'the restore was told to stop');
     const { warnings, fatal } = errors.judge(options.isTolerable, this.#denied);
-    if (end.code !== 0 && (fatal !== undefined || !errors.isComplete)) {
+    if (end.code !== 0 && (fatal !== undefined || !errors.isComplete(options.jobs))) {
       const said = fatal === undefined ? child.errorTail().map(redact) : [fatal];
       throw errorFromLines(said, 'pg_restore failed') ?? toolFailed('pg_restore', end, said);
     }

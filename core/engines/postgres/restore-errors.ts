@@ -19,9 +19,13 @@ export class ErrorLog {
   #reported = 0;
   #ignored: number | undefined;
 
-  /** True when pg_restore went on after its errors, and all of them were read: one that was not might be any. */
-  get isComplete(): boolean {
-    return this.#ignored !== undefined && this.#reported >= this.#ignored;
+  /**
+   * True when pg_restore went on after its errors, and all of them were read: one that was not might be any. With
+   * parallel jobs it counts an error twice, in the job and when that has ended (seen with 18).
+   */
+  isComplete(jobs: number): boolean {
+    if (this.#ignored === undefined) return false;
+    return this.#reported >= (jobs > 1 ? this.#ignored / 2 : this.#ignored);
   }
 
   add(line: string): void {
