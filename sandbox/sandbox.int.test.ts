@@ -1,4 +1,5 @@
-import { CreateFunctionCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { CloudWatchClient, DescribeAlarmsCommand, PutMetricAlarmCommand } from '@aws-sdk/client-cloudwatch';
+import { CreateFunctionCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import {
   CreateClusterCommand,
   DescribeTasksCommand,
@@ -12,6 +13,7 @@ import {
   DescribeExecutionCommand,
   SFNClient,
   StartExecutionCommand,
+  StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -109,6 +111,30 @@ describe('step_functions_run_task_sync', () => {
   });
 });
 
+describe('step_functions_run_task_sync, told to stop', () => {
+  it.each([
+    ['StopExecution', 60, 'ABORTED'],
+    ['a timeout', 1, 'FAILED'],
+  ] as const)('ends the task with SIGTERM after %s', async (what, TimeoutSeconds, status) => {
+    const file = path.join(os.tmpdir(), `holdfast-stop-${process.pid}-${TimeoutSeconds}`);
+    const machine = runTask(`trap 'echo stopped > ${file}; exit 1' TERM; echo up > ${file}; sleep 60 & wait`);
+    const { Run } = machine.States;
+    const definition = { ...machine, States: { Run: { ...Run, Catch: [], TimeoutSeconds } } };
+    const { sfn, executionArn } = await runMachine('us-east-1', definition, false);
+    const written = async (text: string) => {
+      await waitFor(async () => {
+        if (fs.readFileSync(file, 'utf8').trim() !== text) throw new Error(`not ${text} yet`);
+      });
+    };
+    await written('up');
+    if (what === 'StopExecution') await sfn.send(new StopExecutionCommand({ executionArn }));
+    await written('stopped');
+    fs.rmSync(file);
+    const ended = await sfn.send(new DescribeExecutionCommand({ executionArn }));
+    expect(ended.status).toBe(status);
+  });
+});
+
 describe('ecs_containers_run', () => {
   it('gives the process its Region, the router and nothing of this shell', async () => {
     const file = path.join(os.tmpdir(), `holdfast-env-${process.pid}`);
@@ -141,25 +167,27 @@ describe('ecs_containers_run', () => {
   });
 });
 
+async function createFunction(name: string, body: string): Promise<LambdaClient> {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-fn-'));
+  fs.writeFileSync(path.join(directory, 'index.mjs'), `export const handler = async (event) => { ${body} };`);
+  execFileSync('python3', ['-m', 'zipfile', '-c', 'f.zip', 'index.mjs'], { cwd: directory });
+  const lambda = new LambdaClient(at('us-east-1'));
+  await lambda.send(
+    new CreateFunctionCommand({
+      FunctionName: name,
+      Runtime: 'nodejs24.x' as never,
+      Handler: 'index.handler',
+      Role: role,
+      Code: { ZipFile: fs.readFileSync(path.join(directory, 'f.zip')) },
+    }),
+  );
+  fs.rmSync(directory, { recursive: true });
+  return lambda;
+}
+
 describe('lambda_error_names', () => {
   it('lets Catch match the name of what the function threw', async () => {
-    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-fn-'));
-    fs.writeFileSync(
-      path.join(directory, 'index.mjs'),
-      'export const handler = async () => { const e = new Error("late"); e.name = "ReplicationLate"; throw e; };',
-    );
-    execFileSync('python3', ['-m', 'zipfile', '-c', 'f.zip', 'index.mjs'], { cwd: directory });
-    const lambda = new LambdaClient(at('us-east-1'));
-    await lambda.send(
-      new CreateFunctionCommand({
-        FunctionName: 'throws',
-        Runtime: 'nodejs24.x' as never,
-        Handler: 'index.handler',
-        Role: role,
-        Code: { ZipFile: fs.readFileSync(path.join(directory, 'f.zip')) },
-      }),
-    );
-    fs.rmSync(directory, { recursive: true });
+    await createFunction('throws', 'const e = new Error("late"); e.name = "ReplicationLate"; throw e;');
     const { ended } = await runMachine('us-east-1', {
       StartAt: 'Call',
       States: {
@@ -175,6 +203,64 @@ describe('lambda_error_names', () => {
     });
     expect(ended?.status).toBe('SUCCEEDED');
     expect(JSON.parse(ended?.output ?? '')).toMatchObject({ Error: 'ReplicationLate' });
+  });
+});
+
+describe('cloudwatch_alarms', () => {
+  it('ring for the metric of their own dimensions, which a function wrote into its log', async () => {
+    const cloudWatch = new CloudWatchClient(at('us-east-1'));
+    const alarm = (AlarmName: string, more: object) =>
+      cloudWatch.send(
+        new PutMetricAlarmCommand({
+          AlarmName,
+          Namespace: 'Shop',
+          MetricName: 'failed',
+          Statistic: 'Sum',
+          ComparisonOperator: 'GreaterThanThreshold',
+          Threshold: 1,
+          Period: 300,
+          EvaluationPeriods: 1,
+          TreatMissingData: 'notBreaching',
+          ...more,
+        }),
+      );
+    const of = (...values: string[]) =>
+      values.map((Value, index) => ({ Name: ['plan', 'source'][index], Value }));
+    await alarm('own', { Dimensions: of('p', 'a') });
+    await alarm('not above', { Dimensions: of('p', 'a'), Threshold: 2 });
+    await alarm('other source', { Dimensions: of('p', 'b') });
+    await alarm('whole plan', { Dimensions: of('p') });
+    await alarm('three periods', { Dimensions: of('p', 'a'), EvaluationPeriods: 3 });
+    const silent = { Dimensions: of('p', 'b'), EvaluationPeriods: 3, TreatMissingData: 'breaching' };
+    await alarm('silence', silent);
+    const lambda = await createFunction('measures', 'console.log(JSON.stringify(event))');
+    const line = {
+      _aws: {
+        Timestamp: Date.now(),
+        CloudWatchMetrics: [
+          {
+            Namespace: 'Shop',
+            Dimensions: [['plan', 'source']],
+            Metrics: [{ Name: 'failed', Unit: 'Count' }],
+          },
+        ],
+      },
+      plan: 'p',
+      source: 'a',
+      failed: [1, 1],
+    };
+    await lambda.send(new InvokeCommand({ FunctionName: 'measures', Payload: JSON.stringify(line) }));
+    const { MetricAlarms = [] } = await cloudWatch.send(new DescribeAlarmsCommand({}));
+    expect(
+      Object.fromEntries(MetricAlarms.map(({ AlarmName, StateValue }) => [AlarmName, StateValue])),
+    ).toEqual({
+      own: 'ALARM',
+      'not above': 'OK',
+      'other source': 'OK',
+      'whole plan': 'OK',
+      'three periods': 'OK',
+      silence: 'ALARM',
+    });
   });
 });
 

@@ -10,10 +10,10 @@ export interface FaultRule {
   /**
    * `reset` cuts the connection before the request is passed on; `lostReply` passes it on and cuts the connection instead of
    * answering (the call took effect and nobody was told); `throttle` and `error` answer 503 and 500; `deny` answers 403;
-   * `missing` answers 404 as for an object that is not there;
+   * `expired` answers 400 as to credentials whose time is over; `missing` answers 404 as for an object that is not there;
    * `delay` waits `delayMilliseconds` first.
    */
-  readonly effect: 'reset' | 'lostReply' | 'throttle' | 'error' | 'deny' | 'missing' | 'delay';
+  readonly effect: 'reset' | 'lostReply' | 'throttle' | 'error' | 'deny' | 'expired' | 'missing' | 'delay';
   readonly delayMilliseconds?: number;
   /** Only the first so many matching requests. @default all */
   readonly first?: number;

@@ -151,6 +151,7 @@ describe('startRouter', () => {
   it.each([
     ['throttle', 'ThrottlingException'],
     ['deny', 'AccessDenied'],
+    ['expired', 'ExpiredTokenException'],
   ] as const)('answers %s in words the SDK knows, and only as often as it was told', async (effect, name) => {
     const east = new DynamoDBClient(settings('us-east-1'));
     router.faults.add({ service: 'dynamodb', effect, first: 1 });

@@ -100,6 +100,7 @@ class RouterState {
       case 'throttle':
       case 'error':
       case 'deny':
+      case 'expired':
       case 'missing':
         this.ledger.record(scope, 'answered');
         refuse(request, response, fault);
@@ -157,22 +158,25 @@ class RouterState {
   }
 }
 
-const refusals = {
-  throttle: { status: 503, code: 'SlowDown' },
+/** `json` where the dialects differ. */
+const refusals: Readonly<Record<string, { status: number; code: string; json?: string }>> = {
+  throttle: { status: 503, code: 'SlowDown', json: 'ThrottlingException' },
   error: { status: 500, code: 'InternalError' },
   deny: { status: 403, code: 'AccessDenied' },
+  expired: { status: 400, code: 'ExpiredToken', json: 'ExpiredTokenException' },
   missing: { status: 404, code: 'NoSuchKey' },
-} as const;
+};
 
 /** Error bodies in both dialects: the SDKs read the code from XML (S3, query) or from the JSON's `__type`. */
 function refuse(request: IncomingMessage, response: ServerResponse, fault: FaultRule): void {
-  const { status, code } = refusals[fault.effect as keyof typeof refusals];
+  const {
+    status,
+    code,
+    json: jsonCode = code,
+  } = refusals[fault.effect] ?? { status: 500, code: 'InternalError' };
   const json = request.headers['x-amz-target'] !== undefined;
   const body = json
-    ? JSON.stringify({
-        __type: fault.effect === 'throttle' ? 'ThrottlingException' : code,
-        message: 'fault injected by the sandbox',
-      })
+    ? JSON.stringify({ __type: jsonCode, message: 'fault injected by the sandbox' })
     : `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>fault injected by the sandbox</Message></Error>`;
   request.resume();
   response.writeHead(status, {
