@@ -5,9 +5,12 @@ import type { Plan } from '../../core/plan/plan.ts';
 import type { PostgresServer } from '../postgres/postgres-server.ts';
 import type { Sandbox } from '../sandbox.ts';
 import type { DrillReport, ReportStep, StepPlace } from './report.ts';
-import type { Sabotage } from './steps/sabotage.ts';
 import type { StepDisplay, Terminal } from './terminal.ts';
 import type { LiveWriter } from './workload/live-writer.ts';
+
+/** Faults that a drill can be told to make, so that anyone can see that it notices them. */
+export const sabotages = ['object', 'data', 'region'] as const;
+export type Sabotage = (typeof sabotages)[number];
 
 export interface DrillOptions {
   readonly scale: number;

@@ -4,8 +4,8 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { parsePostgresUrl } from '../../cli/local/connection.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { type Sabotage, sabotages } from './drill-context.ts';
 import { runDrill } from './run-drill.ts';
-import { type Sabotage, sabotages } from './steps/sabotage.ts';
 import { Terminal } from './terminal.ts';
 
 const usage = `usage: npm run drill [-- OPTIONS]

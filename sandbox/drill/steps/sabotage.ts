@@ -1,15 +1,11 @@
 import { HeadBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { deploymentNames } from '../../../core/plan/names.ts';
 import { dataPrefix } from '../../../core/vault/layout.ts';
-import { type Drill, made } from '../drill-context.ts';
+import { type Drill, made, type Sabotage } from '../drill-context.ts';
 import { sabotageStep } from '../report/words.ts';
 import { firstLiveNumber } from '../workload/live-writer.ts';
 import { sql } from '../workload/load-shop.ts';
 import { clientSettings } from './run-machine.ts';
-
-/** Faults that a drill can be told to make, so that anyone can see that it notices them. */
-export const sabotages = ['object', 'data', 'region'] as const;
-export type Sabotage = (typeof sabotages)[number];
 
 const descriptions: Readonly<Record<Sabotage, string>> = {
   object: 'hide one object of the newest recovery point in the standby Region',
