@@ -1,4 +1,7 @@
+import pLimit from 'p-limit';
 import { HoldfastError } from '../../core/errors.ts';
+import { describePassedOver } from '../../core/vault/passed-over.ts';
+import type { ListedRecoveryPoint, PassedOverRecoveryPoint, Vault } from '../../core/vault/vault.ts';
 import { formatBytes } from '../progress.ts';
 import { type CommonOptions, runCommand } from '../run-command.ts';
 import { formatTime, table } from '../tables.ts';
@@ -19,7 +22,10 @@ export async function localList(options: LocalListOptions): Promise<void> {
       throw new HoldfastError('SOURCE_NOT_FOUND', `the vault has no source ${options.source}; it has ${has}`);
     }
     const sources = options.source === undefined ? known : [options.source];
-    const listed = (await Promise.all(sources.map((source) => vault.list(source)))).flat();
+    const limit = pLimit(4);
+    const listed = (
+      await Promise.all(sources.map((source) => limit(() => listSource(vault, source, command.warn))))
+    ).flat();
     const points = listed
       .map(({ manifest, state, missing }) => {
         if (state === 'arriving')
@@ -51,4 +57,20 @@ export async function localList(options: LocalListOptions): Promise<void> {
           : table(['RECOVERY POINT', 'SOURCE', 'TYPE', 'FINISHED', 'ITEMS', 'STORED'], rows),
     };
   });
+}
+
+/** What the listing tells is enough to see what there is; verify looks closer. */
+async function listSource(
+  vault: Vault,
+  source: string,
+  warn: (message: string) => void,
+): Promise<ListedRecoveryPoint[]> {
+  const passedOver: PassedOverRecoveryPoint[] = [];
+  const points = await vault.list(source, {
+    depth: 'listed',
+    onPassedOver: (point) => passedOver.push(point),
+  });
+  const words = { which: '', fate: 'left out' };
+  for (const line of describePassedOver(passedOver, words)) warn(`${source}: ${line}`);
+  return points;
 }

@@ -2,15 +2,17 @@ import { ulid } from 'ulid';
 import { HoldfastError } from '../errors.ts';
 import type { VaultKeys } from './keys.ts';
 import { folderName, layoutRoot, manifestKey, recoveryPointPrefix, sourcePrefix } from './layout.ts';
+import { listPoints, standingProblems } from './list-points.ts';
 import { type RecoveryPointId, recoveryPointIdSchema } from './manifest.ts';
 import { findManifest, type ManifestPlace } from './manifest-store.ts';
 import type { ObjectStore } from './object-store.ts';
-import { checkObjects, StoredRecoveryPointReader, versionsByKey } from './recovery-point-reader.ts';
+import { StoredRecoveryPointReader, versionsByKey } from './recovery-point-reader.ts';
 import { isPassedOver, lastOrdinalOf, StoredRecoveryPointWriter } from './recovery-point-writer.ts';
 import type {
   AbortUploadsOptions,
   BeginOptions,
   ListedRecoveryPoint,
+  ListOptions,
   PassedOverRecoveryPoint,
   RecoveryPointReader,
   RecoveryPointWriter,
@@ -69,19 +71,9 @@ export class StoredVault implements Vault {
     return sources;
   }
 
-  async list(source: string): Promise<ListedRecoveryPoint[]> {
+  async list(source: string, options: ListOptions = {}): Promise<ListedRecoveryPoint[]> {
     const place = this.#place(source);
-    const points: ListedRecoveryPoint[] = [];
-    for (const id of await this.#ids(place)) {
-      try {
-        const { manifest } = await findManifest(place, id);
-        const missing = [...new Set((await this.#standing(place, manifest)).map((found) => found.key))];
-        points.push({ manifest, state: missing.length === 0 ? 'available' : 'arriving', missing });
-      } catch (error) {
-        if (!isPassedOver(error)) throw error;
-      }
-    }
-    return points;
+    return listPoints(place, await this.#ids(place), options);
   }
 
   async verify(
@@ -116,16 +108,6 @@ export class StoredVault implements Vault {
     return ids.filter((id) => recoveryPointIdSchema.safeParse(id).success).toReversed();
   }
 
-  /** What keeps a point from being complete here: objects missing, of another size or checksum, or without their lock. */
-  async #standing(place: ManifestPlace, manifest: ListedRecoveryPoint['manifest']): Promise<VerifyProblem[]> {
-    const versions = await versionsByKey(place, manifest);
-    const lockedUntil =
-      manifest.lockedUntil === undefined ? {} : { lockedUntil: new Date(manifest.lockedUntil) };
-    const problems = await checkObjects(place, manifest.items, { versions, depth: 'facts', ...lockedUntil });
-    // Hidden by somebody, but here.
-    return problems.filter((found) => found.code !== 'OBJECT_HIDDEN');
-  }
-
   async #openLatest(place: ManifestPlace): Promise<RecoveryPointReader> {
     const passedOver: PassedOverRecoveryPoint[] = [];
     // In a bucket versions and locks keep what is stored, so what does not fit is on its way or a fake, and the point before
@@ -135,7 +117,9 @@ export class StoredVault implements Vault {
     for (const id of await this.#ids(place)) {
       try {
         const { manifest } = await findManifest(place, id);
-        const problems = mayPassOver ? await this.#standing(place, manifest) : [];
+        const problems = mayPassOver
+          ? await standingProblems(place, manifest, await versionsByKey(place, manifest))
+          : [];
         if (problems.length === 0) return new StoredRecoveryPointReader(place, manifest, passedOver);
         failure ??= arriving(id, problems);
         passedOver.push({ id, code: 'RECOVERY_POINT_ARRIVING' });

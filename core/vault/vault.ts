@@ -18,7 +18,7 @@ export interface Vault {
   open(source: string, id: RecoveryPointId | 'latest'): Promise<RecoveryPointReader>;
   listSources(): Promise<string[]>;
   /** Committed recovery points of a source, newest first, each with its state recomputed from the objects in this vault. */
-  list(source: string): Promise<ListedRecoveryPoint[]>;
+  list(source: string, options?: ListOptions): Promise<ListedRecoveryPoint[]>;
   /** Objects, sizes, checksums, locks and chain; `deep` also decrypts and decompresses; `offline` needs no KMS call (pinned public key or key file). Finds all problems, throws none of them. */
   verify(source: string, id: RecoveryPointId | 'latest', options?: VerifyOptions): Promise<VerifyReport>;
   /** Aborts uploads of a source (of one recovery point when `id` is given) that began before a time; returns how many. */
@@ -92,10 +92,21 @@ export interface RecoveryPointReader {
   checkBeforeRestore(names?: readonly string[]): Promise<VerifyReport>;
 }
 
-/** A recovery point newer than the one that `latest` gave, and the error code that says why not. */
+/** A recovery point that was not taken (by `latest`: a newer one), and the error code that says why not. */
 export interface PassedOverRecoveryPoint {
   readonly id: RecoveryPointId;
   readonly code: string;
+}
+
+export interface ListOptions {
+  /**
+   * `checked` asks for the size, checksum and lock of every object, a call each. `listed` believes the store's listing, which
+   * tells what is there and how large it is: for people who want to see what there is.
+   * @default checked
+   */
+  readonly depth?: 'checked' | 'listed';
+  /** Told of each point that is left out because its manifest cannot be used, newest first. */
+  readonly onPassedOver?: (point: PassedOverRecoveryPoint) => void;
 }
 
 /** `arriving`: manifest here, objects not all; `available`: complete in this vault. */
