@@ -44,7 +44,7 @@ export function sayVerdict(report: DrillReport): string {
 
 /** How far a drill came that recovered nothing it could vouch for. */
 export function sayFailure({ moments, failure }: DrillReport): string {
-  if (moments.killedAt === undefined) return 'The drill failed before the disaster';
+  if (moments.killedAt === undefined) return 'It ended before the disaster';
   return failure?.code === 'CHECK_FAILED'
     ? 'What was restored did not pass its checks'
     : 'The database was not recovered';

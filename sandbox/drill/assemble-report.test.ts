@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import type { Plan } from '../../core/plan/plan.ts';
+import { assembleReport } from './assemble-report.ts';
+import { Drill, type DrillOptions } from './drill-context.ts';
+import { reportSchema } from './report.ts';
+import { Terminal } from './terminal.ts';
+
+const disasterAt = new Date('2026-11-21T10:00:00.000Z');
+const after = (seconds: number) => new Date(disasterAt.getTime() + seconds * 1_000);
+const plan = {
+  regions: { primary: 'us-east-1', standby: 'us-west-2' },
+  sources: [{ id: 'shop-db', objectives: { rpoSeconds: 60, rtoSeconds: 600 } }],
+} as unknown as Plan;
+
+/** A drill that went through: 60 s of data lost, recovered after 600 s, both exactly as promised. */
+function finished(options: Partial<DrillOptions> = {}): Drill {
+  const { signal } = new AbortController();
+  const all = { scale: 1, outFolder: '', keep: false, sabotage: new Set<never>(), signal, ...options };
+  const drill = new Drill(all, new Terminal(process.stderr));
+  drill.steps.push({ name: 'restore', ok: true, seconds: 1, detail: '', beganAt: 0, place: 'standby' });
+  Object.assign(drill.state, {
+    plan,
+    disasterAt,
+    newestCanaryAt: after(-60),
+    validatedAt: after(600),
+    checks: [{ name: 'row counts', ok: true, detail: '' }],
+  });
+  return drill;
+}
+
+const okAfter = (change: (drill: Drill) => void) => {
+  const drill = finished();
+  change(drill);
+  const report = assembleReport(drill, undefined);
+  expect(reportSchema.safeParse(report).error).toBeUndefined();
+  return report.ok;
+};
+
+describe('assembleReport', () => {
+  it('is ok when step, check and both objectives hold, at their very limit', () => {
+    const report = assembleReport(finished(), undefined);
+    expect([report.ok, report.measured.rpoSeconds, report.measured.rtoSeconds]).toEqual([true, 60, 600]);
+  });
+
+  it.each<[string, (drill: Drill) => void]>([
+    ['more data was lost than promised', ({ state }) => (state.newestCanaryAt = after(-60.001))],
+    ['it took longer than promised', ({ state }) => (state.validatedAt = after(600.001))],
+    ['no canary was found', ({ state }) => delete state.newestCanaryAt],
+    ['nothing was validated', ({ state }) => delete state.validatedAt],
+    ['a check did not hold', ({ state }) => state.checks.push({ name: 'x', ok: false, detail: '' })],
+    ['a step failed', ({ steps }) => steps.push({ ...steps[0]!, ok: false })],
+  ])('is not ok when %s', (_, change) => expect(okAfter(change)).toBe(false));
+
+  it('is not ok when something failed between the steps', () => {
+    const failure = { step: 'between two steps', code: 'INTERNAL', message: 'x' };
+    expect(assembleReport(finished(), failure)).toMatchObject({ ok: false, failure });
+  });
+
+  it('does not ask for canaries in a database that is not written to', () => {
+    const drill = finished({ source: 'postgres://u@h/d' });
+    delete drill.state.newestCanaryAt;
+    const report = assembleReport(drill, undefined);
+    expect([report.ok, report.measured.rpoSeconds]).toEqual([true, null]);
+    expect(report.notMeasured).toHaveLength(1);
+  });
+});
