@@ -3,7 +3,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { CreateKeyCommand, GetPublicKeyCommand, KMSClient, UpdateAliasCommand } from '@aws-sdk/client-kms';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createDynamoCatalogStore } from '../core/catalog/catalog-store.dynamodb.ts';
+import { examplePoint } from '../core/catalog/recovery-point.conformance.ts';
 import { loadPlan } from '../core/plan/load-plan.ts';
 import { deploymentNames } from '../core/plan/names.ts';
 import { openVault } from '../core/vault/open-vault.ts';
@@ -202,7 +205,36 @@ describe('holdfast verify --offline', () => {
     const refused = await run('verify latest --offline', withoutKms);
     expect([refused.code, refused.json()]).toMatchObject([
       1,
-      { ok: false, recoveryPointId: planted.id, problems: [{ code: 'MANIFEST_SIGNATURE' }] },
+      {
+        ok: false,
+        recoveryPointId: planted.id,
+        problems: [{ code: 'MANIFEST_SIGNATURE' }],
+        latest: genuine.id,
+        passedOver: [{ id: planted.id, code: 'MANIFEST_SIGNATURE' }],
+      },
     ]);
+    expect(refused.stderr).toContain(
+      `newer recovery point ${planted.id} was passed over: MANIFEST_SIGNATURE`,
+    );
+    expect(refused.stderr).toContain(`a restore of latest takes ${genuine.id}`);
+  });
+});
+
+describe('holdfast recovery-points', () => {
+  it('warns of points that are newer than what a restore of latest takes', async () => {
+    const catalog = createDynamoCatalogStore({
+      client: new DynamoDBClient(deployment.settings(primary)),
+      table: names.table,
+    });
+    const [whole, coming] = ['01ARZ3NDEKTSV4RRFFQ69G5FAV', '01BRZ3NDEKTSV4RRFFQ69G5FAV'] as const;
+    await catalog.putRecoveryPoint(examplePoint('shop-db', whole, { state: 'stored' }));
+    const quiet = await run('recovery-points');
+    expect([quiet.code, quiet.stderr]).toEqual([0, '']);
+    await catalog.putRecoveryPoint(examplePoint('shop-db', coming, { state: 'arriving', missing: 2 }));
+    const told = await run('recovery-points shop-db');
+    expect(told.json().map(({ id }: { id: string }) => id)).toEqual([coming, whole]);
+    expect(told.stderr).toContain(
+      `shop-db: newer recovery point ${coming} was passed over: RECOVERY_POINT_ARRIVING`,
+    );
   });
 });

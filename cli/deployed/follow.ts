@@ -20,7 +20,7 @@ export interface Followed {
 export async function followJob(
   deployment: Deployment,
   followed: Followed,
-  { progress, signal }: CommandContext,
+  { progress, signal, warn }: CommandContext,
 ): Promise<CommandResult> {
   const catalog = await openCatalog(deployment);
   const read = executionReader(deployment.region);
@@ -31,7 +31,10 @@ export async function followJob(
     signal.throwIfAborted();
     const execution = await read(followed.executionArn);
     const job = await jobOf(catalog, followed);
-    if (execution.status !== 'RUNNING') return ended(followed, execution, job);
+    if (execution.status !== 'RUNNING') {
+      if (job?.state === 'completed') for (const warning of job.result.warnings ?? []) warn(warning);
+      return ended(followed, execution, job);
+    }
     const done = job?.state === 'running' ? job.progress : undefined;
     const copying = followed.kind === 'backup' && done?.fraction === 1;
     progress.update({
@@ -95,7 +98,6 @@ function describeResult(job: Extract<Job, { state: 'completed' }>): string {
     ...(result.checks ?? []).map(
       (check) => `  ${check.ok ? 'held' : 'FAILED'}: ${check.name} (${check.detail})`,
     ),
-    ...(result.warnings ?? []).map((warning) => `  warning: ${warning}`),
   ];
   return lines.join('\n');
 }

@@ -1,6 +1,8 @@
 import { type Job } from '../../core/catalog/job.ts';
 import type { RecoveryPoint } from '../../core/catalog/recovery-point.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { describePassedOver } from '../../core/vault/passed-over.ts';
+import type { PassedOverRecoveryPoint } from '../../core/vault/vault.ts';
 import { formatBytes, formatCount } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { formatTime, table } from '../tables.ts';
@@ -13,11 +15,14 @@ export interface ListOptions extends DeploymentOptions {
 
 /** `holdfast recovery-points [SOURCE]` */
 export async function listRecoveryPoints(source: string | undefined, options: ListOptions): Promise<void> {
-  await runCommand(options, async () => {
+  await runCommand(options, async ({ warn }) => {
     const deployment = await openDeployment(options);
     const query = { ...ofSource(deployment.plan, source), limit: parseLimit(options.limit) };
     const catalog = await openCatalog(deployment);
     const points = await inRegion(deployment, () => catalog.listRecoveryPoints(query));
+    for (const [of, arriving] of arrivingNewest(points)) {
+      for (const line of describePassedOver(arriving)) warn(`${of}: ${line}`);
+    }
     const head = ['RECOVERY POINT', 'SOURCE', 'STATE', 'FINISHED', 'ROWS', 'STORED', 'RESTORE TEST'];
     return {
       json: points,
@@ -35,6 +40,18 @@ export async function listJobs(options: ListOptions): Promise<void> {
     const jobs = await inRegion(deployment, () => catalog.listJobs(query));
     const head = ['JOB', 'KIND', 'SOURCE', 'STATE', 'CREATED', 'DETAIL'];
     return { json: jobs, text: jobs.length === 0 ? 'no jobs' : table(head, jobs.map(jobRow)) };
+  });
+}
+
+/** Per source the points that a restore of `latest` passes over because they are still on their way. Points come newest first. */
+export function arrivingNewest(
+  points: readonly Pick<RecoveryPoint, 'id' | 'source' | 'state'>[],
+): [source: string, PassedOverRecoveryPoint[]][] {
+  return [...Map.groupBy(points, ({ source }) => source)].flatMap(([source, own]) => {
+    const first = own.findIndex(({ state }) => state !== 'arriving');
+    const arriving = own.slice(0, first === -1 ? own.length : first);
+    if (arriving.length === 0) return [];
+    return [[source, arriving.map(({ id }) => ({ id, code: 'RECOVERY_POINT_ARRIVING' }))]];
   });
 }
 

@@ -4,6 +4,7 @@ import { requirePointId } from '../local/vault-place.ts';
 import { formatBytes } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
+import { latestInstead } from '../latest-instead.ts';
 import { type Deployment, type DeploymentOptions, inRegion, openDeployment, sourceOf } from './deployment.ts';
 import { pinnedKeyFile, readPinnedKey } from './pinned-key.ts';
 import { openDeployedVault, openVaultOffline } from './vault.ts';
@@ -26,17 +27,19 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
     const source = sourceOf(deployment.plan, options.source ?? onlySource(deployment)).id;
     const pem = await publicKeyOf(deployment, options);
     progress.update({ doing: `verifying ${wanted} of ${source} in ${deployment.region}` });
-    const report = await inRegion(deployment, async () => {
+    const { report, latest } = await inRegion(deployment, async () => {
       const vault =
         options.offline === true && pem !== undefined
           ? await openVaultOffline(deployment, pem)
           : await openDeployedVault(deployment, pem);
-      return vault.verify(source, wanted, {
+      const checked = await vault.verify(source, wanted, {
         deep: options.deep === true,
         offline: options.offline === true,
         signal,
       });
+      return { report: checked, latest: await latestInstead(vault, source, { wanted, report: checked }) };
     });
+    for (const line of latest.lines) warn(line);
     const problems = report.problems.map(({ key, code, detail, recoverable }) => ({
       key,
       code,
@@ -54,6 +57,7 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
         objects: report.objects,
         storedBytes: report.storedBytes,
         problems,
+        ...(latest.passedOver !== undefined && { latest: latest.id, passedOver: latest.passedOver }),
         ...(report.thaw !== undefined && { thaw: report.thaw }),
       },
       text: report.ok

@@ -21,9 +21,10 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
     const connections = parseConnections(options.connections);
     const connection = readConnection(options.to, process.env);
     const vault = await openLocalVault(options, { mayCreateKey: false, warn: command.warn });
+    const warn = once(command.warn);
     const job = await localJobContext(
       { source, connections, kind: 'restore', vault, doing: `restoring ${source}` },
-      command,
+      { ...command, warn },
     );
     command.progress.update({ doing: `checking ${recoveryPointId} before the restore` });
     const result = await runRestore({
@@ -32,7 +33,7 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
       connect: async () => connection,
       ...(options.table !== undefined && { tables: options.table }),
     });
-    for (const warning of result.warnings ?? []) command.warn(warning);
+    for (const warning of result.warnings ?? []) warn(warning);
     const { items, rows } = result;
     const seconds = (Date.now() - begun) / 1000;
     return {
@@ -40,4 +41,13 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
       text: `restored ${result.recoveryPointId} into ${describeConnection(connection)}: ${formatCount(rows)} rows in ${items} items, ${formatSeconds(seconds)}`,
     };
   });
+}
+
+/** What was said while it ran is not said again at its end. */
+function once(warn: (message: string) => void): (message: string) => void {
+  const said = new Set<string>();
+  return (message) => {
+    if (!said.has(message)) warn(message);
+    said.add(message);
+  };
 }

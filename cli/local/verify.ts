@@ -1,6 +1,7 @@
 import { formatBytes } from '../progress.ts';
 import { type CommonOptions, runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
+import { latestInstead } from '../latest-instead.ts';
 import { openLocalVault, requirePointId, requireSource, type VaultOptions } from './vault-place.ts';
 
 export interface LocalVerifyOptions extends CommonOptions, VaultOptions {
@@ -20,6 +21,8 @@ export async function localVerify(id: string, options: LocalVerifyOptions): Prom
       signal: command.signal,
     });
     const problems = report.problems.map(({ key, code, detail }) => ({ key, code, detail }));
+    const { lines } = await latestInstead(vault, source, { wanted, report });
+    for (const line of lines) command.warn(line);
     if (report.thaw !== undefined) command.warn(`${report.thaw.detail}: ${report.thaw.hint}`);
     const summary = `recovery point ${report.recoveryPointId}: ${report.objects} objects, ${formatBytes(report.storedBytes)}`;
     return {

@@ -145,6 +145,25 @@ describe('claimJob', () => {
     expect(reply.environment).toContainEqual({ Name: 'HOLDFAST_SECRET', Value: 'shop-db/restored' });
   });
 
+  it('hands on the newer points that latest could not take, the newest ten of them', async () => {
+    const orderOf = async (owner: string, count: number) => {
+      const passedOver = Array.from({ length: count }, () => ({ id: pointId, code: 'MANIFEST_SIGNATURE' }));
+      const test = request({
+        kind: 'restore-test',
+        executionArn: arn(owner),
+        executionStartedAt: new Date(Date.UTC(2026, 0, 1, 0, count)).toISOString(),
+      });
+      const resolved = { id: pointId, engineVersion: '17.5', passedOver };
+      const reply = await claimJob({ ...deps, resolvePoint: async () => resolved }, test);
+      if (reply.outcome !== 'claimed') throw new Error('not claimed');
+      await catalog.fail(reply.jobId, { error: { code: 'INTERNAL', message: 'over' } }, new Date());
+      return reply.environment.find(({ Name }) => Name === 'HOLDFAST_PASSED_OVER')?.Value;
+    };
+    expect(await orderOf('none', 0)).toBeUndefined();
+    expect(await orderOf('one', 1)).toBe(`[{"id":"${pointId}","code":"MANIFEST_SIGNATURE"}]`);
+    expect(JSON.parse((await orderOf('many', 11)) ?? '[]')).toHaveLength(10);
+  });
+
   it('refuses a target that is elsewhere or unknown, and a source that the plan lacks', async () => {
     const restore = request({ kind: 'restore', recoveryPoint: 'latest', target: 'shop-db-restored' });
     await expect(claimJob(deps, restore)).rejects.toMatchObject({ code: 'TARGET_NOT_FOUND' });

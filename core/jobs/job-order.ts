@@ -1,17 +1,23 @@
 import { HoldfastError } from '../errors.ts';
 import { deploymentNames, postgresMajors } from '../plan/names.ts';
 import type { Plan, SourcePlan, TargetPlan } from '../plan/plan.ts';
+import type { PassedOverRecoveryPoint } from '../vault/vault.ts';
 import type { ClaimReply, ClaimRequest } from './messages.ts';
 import type { TaskJobEnvironment } from './settings.ts';
 
 /** ECS refuses overrides above 8,192 characters; the rest of them (names, structure) stays below 1,000. */
 const maxEnvironmentCharacters = 7_000;
 
+/** More of them say nothing new, and the order has little room. */
+const mostPassedOver = 10;
+
 /** A recovery point to be made, or one that was found. */
 export interface ResolvedPoint {
   readonly id: string;
   /** Of the server that was backed up, e.g. `18.6`; missing for a point still to be made. */
   readonly engineVersion?: string;
+  /** Newer ones that `latest` could not take. */
+  readonly passedOver?: readonly PassedOverRecoveryPoint[];
 }
 
 export interface OrderInput {
@@ -51,12 +57,15 @@ export function orderFor(input: OrderInput): Extract<ClaimReply, { outcome: 'cla
 
 function jobEnvironment(input: OrderInput): TaskJobEnvironment {
   const { source, target, point, request, plan } = input;
+  const { passedOver = [] } = point;
   const shared: TaskJobEnvironment = {
     HOLDFAST_JOB_ID: input.jobId,
     HOLDFAST_JOB_KIND: request.kind,
     HOLDFAST_SOURCE: source.id,
     HOLDFAST_RECOVERY_POINT_ID: point.id,
     HOLDFAST_CONNECTIONS: String(source.connections),
+    HOLDFAST_PASSED_OVER:
+      passedOver.length > 0 ? JSON.stringify(passedOver.slice(0, mostPassedOver)) : undefined,
   };
   switch (request.kind) {
     case 'backup':

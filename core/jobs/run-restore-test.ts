@@ -6,7 +6,7 @@ import { abortReason, persist, secondsSince, takeUp } from './job-context.ts';
 import { jobErrorOf } from './job-error.ts';
 import { keepLease, taskLeaseSeconds } from './keep-lease.ts';
 import { ProgressMeter } from './progress.ts';
-import { checkAndRestore, type RestoreJob } from './run-restore.ts';
+import { checkAndRestore, type RestoreJob, warnOfPassedOver } from './run-restore.ts';
 
 /** A server that exists only for one test. */
 export interface ScratchServer<Connection> {
@@ -73,6 +73,7 @@ async function restoreAndCheck<Connection>(
 ): Promise<void> {
   const { engine, scratch, signal, now } = context;
   const reader = await context.vault.open(context.source, context.recoveryPointId);
+  findings.warnings = warnOfPassedOver(context, reader);
   const unsuited = await scratch.unsuitedFor(reader.manifest);
   if (unsuited !== undefined) {
     throw new HoldfastError('NOT_TESTABLE_HERE', unsuited, {
@@ -86,7 +87,7 @@ async function restoreAndCheck<Connection>(
     items: outcome.items,
     rows: outcome.rows,
     phases,
-    warnings: [...outcome.warnings],
+    warnings: [...findings.warnings, ...outcome.warnings],
   });
   const begun = now();
   const { manifest } = reader;

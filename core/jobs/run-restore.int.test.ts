@@ -127,6 +127,26 @@ describe('runRestore', () => {
     return { jobId, done: runRestore({ ...job, ...(tables && { tables }) }) };
   };
 
+  it('says which newer points were passed over, before and after', async () => {
+    const said: string[] = [];
+    const target = await newDatabase();
+    const jobId = await claim('restore');
+    const result = await runRestore({
+      ...context(jobId),
+      log: { info: () => undefined, warn: (message) => said.push(message) },
+      recoveryPointId: point.id,
+      tables: ['public.customers'],
+      connect: async () => {
+        expect(said).toHaveLength(1);
+        return target;
+      },
+      passedOver: [{ id: 'newer', code: 'MANIFEST_SIGNATURE' }],
+    });
+    const warning = 'newer recovery point newer was passed over: MANIFEST_SIGNATURE';
+    expect(said).toContain(warning);
+    expect(result.warnings).toContain(warning);
+  });
+
   it('restores everything, tells its phases and completes the job', async () => {
     const target = await newDatabase();
     const { jobId, done } = await restore(target);

@@ -1,7 +1,8 @@
 import type { JobResult } from '../catalog/job.ts';
 import type { RestoreOutcome } from '../engines/engine.ts';
 import { errorCatalogue, type ErrorCode, HoldfastError } from '../errors.ts';
-import type { RecoveryPointReader } from '../vault/vault.ts';
+import { describePassedOver } from '../vault/passed-over.ts';
+import type { PassedOverRecoveryPoint, RecoveryPointReader } from '../vault/vault.ts';
 import { abortReason, type JobContext, persist, secondsSince, takeUp } from './job-context.ts';
 import { keepLease, taskLeaseSeconds } from './keep-lease.ts';
 import { ProgressMeter } from './progress.ts';
@@ -11,6 +12,8 @@ export interface RestoreJob<Connection> extends JobContext<Connection> {
   readonly connect: () => Promise<Connection>;
   /** Only these, as `schema.table`. */
   readonly tables?: readonly string[];
+  /** Newer points that whoever resolved `latest` could not take; told as warnings. */
+  readonly passedOver?: readonly PassedOverRecoveryPoint[];
 }
 
 /**
@@ -32,6 +35,7 @@ export async function runRestore<Connection>(context: RestoreJob<Connection>): P
   const signal = AbortSignal.any([context.signal, keeper.signal]);
   try {
     const reader = await context.vault.open(context.source, context.recoveryPointId);
+    const warnings = warnOfPassedOver(context, reader);
     const { outcome, phases } = await checkAndRestore({ ...context, signal }, { reader, meter });
     const result: JobResult = {
       recoveryPointId: reader.manifest.id,
@@ -39,7 +43,7 @@ export async function runRestore<Connection>(context: RestoreJob<Connection>): P
       rows: outcome.rows,
       seconds: secondsSince(begun, context.now()),
       phases,
-      warnings: [...outcome.warnings],
+      warnings: [...warnings, ...outcome.warnings],
     };
     await keeper.stop();
     await persist(() => context.catalog.complete(job.id, result, context.now()));
@@ -49,6 +53,16 @@ export async function runRestore<Connection>(context: RestoreJob<Connection>): P
   } finally {
     await keeper.stop();
   }
+}
+
+/** Said before anything is restored, while there is time to stop, and again with the result. */
+export function warnOfPassedOver(
+  { passedOver = [], log }: Pick<RestoreJob<unknown>, 'passedOver' | 'log'>,
+  reader: RecoveryPointReader,
+): string[] {
+  const warnings = describePassedOver([...passedOver, ...reader.passedOver]);
+  for (const warning of warnings) log.warn(warning);
+  return warnings;
 }
 
 export interface CheckedRestore {

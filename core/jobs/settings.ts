@@ -135,6 +135,13 @@ export const taskJobSettingsSchema = z.object({
   HOLDFAST_CHECKS: jsonSetting(z.array(z.strictObject({ name: z.string(), sql: z.string() })))
     .optional()
     .describe("JSON array of the plan's own assertions for a restore test."),
+  HOLDFAST_PASSED_OVER: jsonSetting(
+    z.array(z.strictObject({ id: recoveryPointIdSchema, code: z.string() })).min(1),
+  )
+    .optional()
+    .describe(
+      'Newer recovery points that `latest` could not take, as JSON `[{id, code}]`; told with the result.',
+    ),
   HOLDFAST_TARGET: z.string().min(1).optional().describe('The target of the plan that is restored into.'),
 });
 

@@ -18,8 +18,8 @@ const executions = new SFNClient({});
 const vault = await openOwnVault(settings, { retrySeconds: 20 });
 
 async function resolvePoint(source: string, id: string) {
-  const { manifest } = await vault.open(source, id);
-  return { id: manifest.id, engineVersion: manifest.engine.version };
+  const { manifest, passedOver } = await vault.open(source, id);
+  return { id: manifest.id, engineVersion: manifest.engine.version, passedOver };
 }
 
 /** Decides whether an execution may run, and with what. */

@@ -10,8 +10,13 @@ async function restore(task: TaskContext) {
     ...(await postgresJob(task)),
     recoveryPointId: settings.HOLDFAST_RECOVERY_POINT_ID,
     connect: connectBySecret(settings),
+    ...passedOver(settings),
     ...(settings.HOLDFAST_TABLES !== undefined && { tables: settings.HOLDFAST_TABLES }),
   });
+}
+
+function passedOver({ HOLDFAST_PASSED_OVER: points }: TaskContext['settings']) {
+  return points === undefined ? {} : { passedOver: points };
 }
 
 async function restoreTest(task: TaskContext) {
@@ -23,6 +28,7 @@ async function restoreTest(task: TaskContext) {
   return runRestoreTest({
     ...(await postgresJob(task)),
     recoveryPointId: settings.HOLDFAST_RECOVERY_POINT_ID,
+    ...passedOver(settings),
     scratch,
     assertions: settings.HOLDFAST_CHECKS ?? [],
   });
