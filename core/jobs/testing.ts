@@ -57,6 +57,19 @@ export async function runSql(
   }
 }
 
+/** Other numbers each time, unless HOLDFAST_TEST_SEED asks for those of an earlier run, which names its seed. */
+export function seededRandom(): { readonly seed: number; next(): number } {
+  const seed = Number(process.env['HOLDFAST_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+  let state = seed;
+  return {
+    seed,
+    next: () => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return state / 2 ** 32;
+    },
+  };
+}
+
 /** A folder keeps no checksums; S3 does, of what it really stores. */
 export function withChecksums(store: ObjectStore, folder: string): Pick<ObjectStore, 'head'> {
   return {

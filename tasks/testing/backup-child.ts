@@ -13,10 +13,14 @@ await runTask(async (task) => {
   });
   const connection = JSON.parse(process.env['TEST_CONNECTION'] ?? '') as PostgresConnection;
   const bin = settings.HOLDFAST_POSTGRES_BIN ?? '';
+  const idleSeconds = process.env['TEST_IDLE_SECONDS'];
   const point = await runBackup({
     catalog,
     vault,
-    engine: createPostgresEngine({ binDirectory: (major) => bin.replaceAll('{major}', String(major)) }),
+    engine: createPostgresEngine({
+      binDirectory: (major) => bin.replaceAll('{major}', String(major)),
+      ...(idleSeconds !== undefined && { idleSeconds: Number(idleSeconds) }),
+    }),
     jobId: settings.HOLDFAST_JOB_ID,
     source: settings.HOLDFAST_SOURCE,
     region: settings.HOLDFAST_REGION,
