@@ -144,6 +144,8 @@ async function listWork(
     connections: context.connections,
     partBytes: settings.partBytes,
     blockBytes: server.blockBytes,
+    // Rows as they are: some encodings have bytes that are no character of UTF-8. Names and definitions have none.
+    ...(server.encoding === server.clientEncoding ? {} : { encoding: server.encoding }),
   };
   const tables = snapshot.relations.filter((relation) => isCopied(relation, snapshot.onStandby));
   requireReadableRows(tables);

@@ -1,6 +1,6 @@
 import type { ManifestItem } from '../../vault/manifest.ts';
 import type { Relation } from './inventory.ts';
-import { displayName, quoteIdentifier, quoteName } from './quote.ts';
+import { displayName, quoteIdentifier, quoteLiteral, quoteName } from './quote.ts';
 
 /** One piece of work of a backup: what one COPY reads and one item stores. A plain list, so that several tasks could share it. */
 export interface Part {
@@ -21,6 +21,8 @@ export interface PartLimits {
   readonly connections: number;
   readonly partBytes: number;
   readonly blockBytes: number;
+  /** Encoding that rows are copied in, where it is not the clients'. */
+  readonly encoding?: string;
 }
 
 /** Cutting finer than this costs more in starts than it gains in balance. */
@@ -36,24 +38,24 @@ export function tableParts(relations: readonly Relation[], limits: PartLimits): 
     limits.connections === 1
       ? limits.partBytes
       : Math.min(limits.partBytes, Math.max(fair, Math.min(smallestPart, limits.partBytes)));
-  return biggestFirst(relations.flatMap((relation) => cut(relation, target, limits.blockBytes)));
+  return biggestFirst(relations.flatMap((relation) => cut(relation, target, limits)));
 }
 
 export function biggestFirst(parts: readonly Part[]): Part[] {
   return parts.toSorted((a, b) => b.estimatedBytes - a.estimatedBytes);
 }
 
-function cut(relation: Relation, target: number, blockBytes: number): Part[] {
+function cut(relation: Relation, target: number, { blockBytes, encoding }: PartLimits): Part[] {
   const blocks = Math.ceil(relation.mainBytes / blockBytes);
   const wanted =
     relation.isHeap && relation.extension === undefined ? Math.ceil(relation.tableBytes / target) : 1;
   const count = Math.max(1, Math.min(wanted, blocks));
-  if (count === 1) return [tablePart(relation, undefined)];
+  if (count === 1) return [tablePart(relation, undefined, encoding)];
   return Array.from({ length: count }, (_, index) => {
     const from = Math.floor((blocks * index) / count);
     // Open-ended: rows of the snapshot may stand in blocks that were added after the size was read.
     const to = index === count - 1 ? undefined : Math.floor((blocks * (index + 1)) / count);
-    return tablePart(relation, { number: index + 1, count, from, to });
+    return tablePart(relation, { number: index + 1, count, from, to }, encoding);
   });
 }
 
@@ -64,12 +66,14 @@ interface BlockRange {
   readonly to: number | undefined;
 }
 
-function tablePart(relation: Relation, range: BlockRange | undefined): Part {
+function tablePart(relation: Relation, range: BlockRange | undefined, encoding: string | undefined): Part {
   const base = displayName(relation);
   return {
     name: range === undefined ? base : `${base}#${range.number}`,
     kind: 'table',
-    copySql: copyOutSql(relation, range),
+    copySql:
+      copyOutSql(relation, range) +
+      (encoding === undefined ? '' : ` WITH (ENCODING ${quoteLiteral(encoding)})`),
     estimatedBytes: Math.round(relation.tableBytes / (range?.count ?? 1)),
     relation,
     detail: {
@@ -77,6 +81,7 @@ function tablePart(relation: Relation, range: BlockRange | undefined): Part {
       table: relation.name,
       oid: relation.oid,
       columns: [...relation.columns],
+      ...(encoding === undefined ? {} : { encoding }),
       ...(range === undefined ? {} : { part: range.number, parts: range.count }),
       ...(relation.partitionOf.length === 0
         ? {}

@@ -31,7 +31,8 @@ export function indexesOfBigTables(
   for (const entry of plan.postData) {
     const isIndex = isKind(entry, 'INDEX') && !isKind(entry, 'INDEX ATTACH');
     if (!isIndex && !isKind(entry, 'CONSTRAINT')) continue;
-    const [table, ...others] = entry.dependsOn.flatMap((id) => bigTables.get(id) ?? []);
+    // An index names its table once for itself and once for each expression.
+    const [table, ...others] = new Set(entry.dependsOn.flatMap((id) => bigTables.get(id) ?? []));
     if (table === undefined || others.length > 0 || entry.dependsOn.some((id) => later.has(id))) continue;
     found.set(table, [...(found.get(table) ?? []), entry]);
   }

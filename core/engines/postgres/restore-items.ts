@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { HoldfastError } from '../../errors.ts';
 import type { Manifest, ManifestItem } from '../../vault/manifest.ts';
-import { displayName, type QualifiedName, quoteIdentifier, quoteName } from './quote.ts';
+import { displayName, type QualifiedName, quoteIdentifier, quoteLiteral, quoteName } from './quote.ts';
 
 const nameSchema = z.strictObject({ schema: z.string(), name: z.string() });
 
@@ -10,6 +10,7 @@ const tableDetailSchema = z.strictObject({
   table: z.string(),
   oid: z.number(),
   columns: z.array(z.string()),
+  encoding: z.string().optional(),
   part: z.number().optional(),
   parts: z.number().optional(),
   partitionOf: z.array(nameSchema.extend({ oid: z.number() })).optional(),
@@ -93,15 +94,17 @@ export function copyTableStatements(entry: TableItem): string[] {
   const target = detail.loadInto ?? table;
   const columns = detail.columns.length === 0 ? '' : ` (${detail.columns.map(quoteIdentifier).join(', ')})`;
   const whole = detail.parts === undefined && detail.extension === undefined && detail.loadInto === undefined;
-  // Emptied in the same transaction, a table takes frozen rows: no vacuum has to write them all again later.
-  if (whole)
-    return [
-      'BEGIN',
-      `TRUNCATE ONLY ${quoteName(target)}`,
-      `COPY ${quoteName(target)}${columns} FROM STDIN WITH (FREEZE)`,
-      'COMMIT',
-    ];
-  return ['BEGIN', `COPY ${quoteName(target)}${columns} FROM STDIN`, 'COMMIT'];
+  const options = [
+    // Emptied in the same transaction, a table takes frozen rows: no vacuum has to write them all again later.
+    ...(whole ? ['FREEZE'] : []),
+    ...(detail.encoding === undefined ? [] : [`ENCODING ${quoteLiteral(detail.encoding)}`]),
+  ];
+  return [
+    'BEGIN',
+    ...(whole ? [`TRUNCATE ONLY ${quoteName(target)}`] : []),
+    `COPY ${quoteName(target)}${columns} FROM STDIN${options.length === 0 ? '' : ` WITH (${options.join(', ')})`}`,
+    'COMMIT',
+  ];
 }
 
 /** Tables that a person asked for. */

@@ -22,7 +22,7 @@ import {
 import { planAll, planTables, sanitizedName, type SchemaPlan } from './restore-plan.ts';
 import { RowRestore } from './restore-rows.ts';
 import { analyzeTables } from './restore-statistics.ts';
-import { requireEmpty, requireMajor } from './restore-target.ts';
+import { requireEmpty, requireEncoding, requireMajor } from './restore-target.ts';
 import type { TocEntry } from './restore-toc.ts';
 import { existingSequences, type SequenceState, sequencesSchema, writeSequences } from './sequences.ts';
 import { readServer } from './server.ts';
@@ -48,6 +48,7 @@ export async function restorePostgres(
     session = await connect();
     const target = await readServer(session);
     requireMajor(target, context.manifest.engine.version);
+    requireEncoding(target, context.manifest, context.connection);
     if (selection === undefined) await requireEmpty(session, context.connection);
     const tools = await findTools(target.major, ['pg_restore', 'psql'], settings);
     const encoding = context.manifest.items.find((item) => item.name === schemaItem)?.detail?.[
