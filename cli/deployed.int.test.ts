@@ -10,6 +10,7 @@ import { examplePoint } from '../core/catalog/recovery-point.conformance.ts';
 import { loadPlan } from '../core/plan/load-plan.ts';
 import { deploymentNames } from '../core/plan/names.ts';
 import type { LocalAws } from '../sandbox/aws/local-aws.ts';
+import { startFaultyProxy } from '../core/vault/testing/faulty-proxy.ts';
 import { openDeployedVault } from './deployed/vault.ts';
 import { type EmulatedDeployment, emulateDeployment } from './testing/emulated-deployment.ts';
 import { type Shop, startShop } from './testing/shop.ts';
@@ -160,6 +161,24 @@ describe('holdfast with a deployment', () => {
       `restore latest --source shop-db --to shop-db-restored --region ${regions[1]}`,
     );
     expect([restore.code, restore.json().region]).toEqual([0, regions[1]]);
+  });
+
+  it('stops watching at once when the credentials expire, and says that the job goes on', async () => {
+    const network = await startFaultyProxy(aws.endpoint);
+    const expired = {
+      status: 400,
+      body: '{"__type":"ExpiredTokenException","message":"the token has expired"}',
+    };
+    network.rule = ({ count }) => (count === 1 ? 'pass' : expired);
+    const env = { ...aws.environment, AWS_ENDPOINT_URL: network.endpoint };
+    const { code, json, stderr } = await shop.cli(`backup shop-db --wait --plan ${planFile} --json`, { env });
+    expect([code, json().error]).toMatchObject([
+      1,
+      { code: 'VAULT_ACCESS_DENIED', hint: expect.stringContaining('aws sso login') },
+    ]);
+    expect(stderr).toContain(`the job goes on in AWS: arn:aws:states:${regions[0]}`);
+    expect(network.requests).toBe(2);
+    await network.stop();
   });
 
   it.each([

@@ -92,13 +92,21 @@ const missingNames = [
   'NoSuchBucket',
 ];
 
+/** Nobody answered, so nothing is known about what was asked. */
+export function isSilence(error: unknown): boolean {
+  if (error instanceof HoldfastError)
+    return error.code === 'CATALOG_UNAVAILABLE' || error.code === 'VAULT_UNAVAILABLE';
+  const { name = '', code = '' } = (error ?? {}) as { readonly name?: string; readonly code?: string };
+  return connectionCodes.includes(code) || connectionNames.includes(name);
+}
+
 function explained(
   error: unknown,
   { region, peerRegion, names }: Pick<Deployment, 'region' | 'peerRegion' | 'names'>,
 ): unknown {
   const elsewhere = `is ${region} impaired? the other Region may answer: --region ${peerRegion}`;
   if (error instanceof HoldfastError) {
-    if (error.code !== 'CATALOG_UNAVAILABLE' && error.code !== 'VAULT_UNAVAILABLE') return error;
+    if (!isSilence(error)) return error;
     return new HoldfastError(error.code, error.message, { cause: error, hint: elsewhere });
   }
   const { name, code } = (error ?? {}) as { readonly name?: string; readonly code?: string };
@@ -109,7 +117,7 @@ function explained(
       hint,
     });
   }
-  if (connectionCodes.includes(code ?? '') || connectionNames.includes(name ?? '')) {
+  if (isSilence(error)) {
     return new HoldfastError('CATALOG_UNAVAILABLE', `${region} does not answer (${code ?? name})`, {
       cause: error,
       hint: elsewhere,

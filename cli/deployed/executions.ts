@@ -1,20 +1,29 @@
-import { DescribeExecutionCommand, SFNClient, StartExecutionCommand } from '@aws-sdk/client-sfn';
-import { HoldfastError } from '../../core/errors.ts';
+import {
+  DescribeExecutionCommand,
+  ExecutionAlreadyExists,
+  SFNClient,
+  StartExecutionCommand,
+} from '@aws-sdk/client-sfn';
+import { ulid } from 'ulid';
 import { clientSettings } from './deployment.ts';
 
-/** Starts a state machine as a person would in the AWS console. */
+/** Starts a state machine as a person would in the AWS console. Its name makes it the same execution when a reply is lost and the call is sent again. */
 export async function startExecution(order: {
   readonly region: string;
   readonly stateMachineArn: string;
   readonly input: unknown;
 }): Promise<string> {
-  const client = new SFNClient({ region: order.region, ...clientSettings });
+  const { region, stateMachineArn } = order;
+  const client = new SFNClient({ region, ...clientSettings });
+  const name = `cli-${ulid()}`;
   const input = JSON.stringify(order.input);
-  const { executionArn } = await client.send(
-    new StartExecutionCommand({ stateMachineArn: order.stateMachineArn, input }),
-  );
-  if (executionArn === undefined) throw new HoldfastError('INTERNAL', 'Step Functions named no execution');
-  return executionArn;
+  try {
+    await client.send(new StartExecutionCommand({ stateMachineArn, name, input }));
+  } catch (error) {
+    // The reply was lost, and the execution ended before the call was sent again.
+    if (!(error instanceof ExecutionAlreadyExists)) throw error;
+  }
+  return `${stateMachineArn.replace(':stateMachine:', ':execution:')}:${name}`;
 }
 
 export interface ExecutionState {

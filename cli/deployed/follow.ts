@@ -1,14 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import pRetry from 'p-retry';
 import type { CatalogStore } from '../../core/catalog/catalog-store.ts';
 import type { Job } from '../../core/catalog/job.ts';
 import { assertNever, type ErrorCode, errorCatalogue, errorName, HoldfastError } from '../../core/errors.ts';
 import { formatDuration } from '../../core/plan/duration.ts';
 import { formatBytes, formatCount } from '../progress.ts';
 import type { CommandContext, CommandResult } from '../run-command.ts';
-import { type Deployment, openCatalog } from './deployment.ts';
+import { type Deployment, isSilence, openCatalog } from './deployment.ts';
 import { executionReader, type ExecutionState } from './executions.ts';
 
 const pollMs = 2000;
+/** Long enough to change the Wi-Fi or to open a VPN again. */
+const patienceSeconds = 60;
 
 export interface Followed {
   readonly executionArn: string;
@@ -16,21 +19,24 @@ export interface Followed {
   readonly kind: string;
 }
 
-/** Follows an execution and its job until both have ended; Ctrl-C ends only the watching. */
+/** Follows an execution and its job until both have ended; Ctrl-C and a network that stays away end only the watching. */
 export async function followJob(
   deployment: Deployment,
   followed: Followed,
-  { progress, signal, warn }: CommandContext,
+  command: CommandContext,
 ): Promise<CommandResult> {
+  const { progress, signal, warn } = command;
   const catalog = await openCatalog(deployment);
   const read = executionReader(deployment.region);
-  signal.addEventListener('abort', () => progress.say(`the job goes on in AWS: ${followed.executionArn}`), {
-    once: true,
+  const look = async () => ({
+    execution: await read(followed.executionArn),
+    job: await jobOf(catalog, followed),
   });
   for (;;) {
-    signal.throwIfAborted();
-    const execution = await read(followed.executionArn);
-    const job = await jobOf(catalog, followed);
+    const { execution, job } = await patiently(deployment.region, command, look).catch((error: unknown) => {
+      progress.say(`the job goes on in AWS: ${followed.executionArn}`);
+      throw error;
+    });
     if (execution.status !== 'RUNNING') {
       if (job?.state === 'completed') for (const warning of job.result.warnings ?? []) warn(warning);
       return ended(followed, execution, job);
@@ -45,23 +51,36 @@ export async function followJob(
   }
 }
 
+/** Asks again while nobody answers: silence says nothing about the job. */
+async function patiently<T>(
+  region: string,
+  { progress, signal }: CommandContext,
+  ask: () => Promise<T>,
+): Promise<T> {
+  const begun = performance.now();
+  return pRetry(ask, {
+    // The clock ends it, not the count.
+    retries: 1000,
+    minTimeout: 500,
+    maxTimeout: 5000,
+    signal,
+    shouldRetry: ({ error }) => isSilence(error) && performance.now() - begun < patienceSeconds * 1000,
+    onFailedAttempt: ({ error, attemptNumber }) => {
+      if (attemptNumber === 1 && isSilence(error))
+        progress.say(`${region} does not answer; asking again for ${patienceSeconds} s`);
+    },
+  });
+}
+
 async function jobOf(catalog: CatalogStore, { source, executionArn }: Followed): Promise<Job | undefined> {
   const jobs = await catalog.listJobs({ source, limit: 20 });
   return jobs.find((job) => job.owner === executionArn);
 }
 
-function ended(
-  { executionArn, source, kind }: Followed,
-  execution: ExecutionState,
-  job: Job | undefined,
-): CommandResult {
-  if (job === undefined || job.state === 'pending' || job.state === 'running') {
-    if (execution.status === 'SUCCEEDED')
-      return { json: { state: 'completed', executionArn, source }, text: `${kind} of ${source} is done` };
-    throw failure(execution.error, execution.cause ?? `the execution ended as ${execution.status}`, {
-      hint: executionArn,
-    });
-  }
+function ended(followed: Followed, execution: ExecutionState, job: Job | undefined): CommandResult {
+  const { executionArn } = followed;
+  if (job === undefined || job.state === 'pending' || job.state === 'running')
+    return endedUnrecorded(followed, execution);
   switch (job.state) {
     case 'completed':
       return {
@@ -72,9 +91,29 @@ function ended(
     case 'failed':
       throw failure(job.error.code, job.error.message, { hint: job.error.hint, jobId: job.id });
     case 'skipped':
-      throw new HoldfastError('JOB_ALREADY_RUNNING', `skipped: ${job.reason}`, { detail: { jobId: job.id } });
+      throw new HoldfastError('JOB_ALREADY_RUNNING', `skipped: ${job.reason}`, {
+        hint: `nothing was started; holdfast jobs --source ${job.source} shows how the other one goes`,
+        detail: { jobId: job.id },
+      });
     default:
       return assertNever(job);
+  }
+}
+
+/** Of an execution that had no job, or could not say how its job ended. */
+function endedUnrecorded({ executionArn, source, kind }: Followed, execution: ExecutionState): CommandResult {
+  const { status, error, cause } = execution;
+  switch (status) {
+    case 'SUCCEEDED':
+      return { json: { state: 'completed', executionArn, source }, text: `${kind} of ${source} is done` };
+    case 'ABORTED':
+      throw failure('JOB_ABORTED', `the execution was stopped${cause ? `: ${cause}` : ''}`, {
+        hint: `who stopped it in Step Functions? it can be started again at once; it was ${executionArn}`,
+      });
+    default: {
+      const [message = '', hint] = (cause ?? `the execution ended as ${status}`).split('; hint: ');
+      throw failure(error, message, { hint: hint ?? executionArn });
+    }
   }
 }
 
