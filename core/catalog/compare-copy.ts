@@ -2,6 +2,7 @@ import pLimit from 'p-limit';
 import { isHoldfastError } from '../errors.ts';
 import { manifestKey } from '../vault/layout.ts';
 import type { Manifest, ManifestItem } from '../vault/manifest.ts';
+import { keepsLock, promisedLock } from '../vault/object-lock.ts';
 import type { ObjectFacts, ObjectStore } from '../vault/object-store.ts';
 
 /** Requests at once: far below what S3 takes for one prefix, enough for 1,000 objects in seconds. */
@@ -26,7 +27,7 @@ export interface CopyStores {
 
 /**
  * Whether the other Region holds every object of a recovery point, its manifest included, with the same size and full-object
- * checksum and with a lock of its own that lasts as long. Nothing is downloaded: the checksum is the store's own record.
+ * checksum and with a lock of its own that lasts as long and is as firm. Nothing is downloaded: the checksum is the store's own record.
  */
 export async function compareCopy(stores: CopyStores, manifest: Manifest): Promise<CopyComparison> {
   const key = manifestKey(manifest.source, manifest.id);
@@ -66,14 +67,6 @@ async function problemOf(
   if (wanted.crc64nvme !== undefined && facts.crc64nvme !== wanted.crc64nvme) {
     return { key, code: 'OBJECT_CORRUPT' };
   }
-  const { lockedUntil } = manifest;
-  if (lockedUntil !== undefined && !isLocked(facts, new Date(lockedUntil))) {
-    return { key, code: 'OBJECT_NOT_LOCKED' };
-  }
-  return undefined;
-}
-
-function isLocked(facts: ObjectFacts, until: Date): boolean {
-  // S3 keeps whole seconds of a retention date.
-  return facts.lockedUntil !== undefined && facts.lockedUntil.getTime() >= until.getTime() - 999;
+  const lock = promisedLock(manifest);
+  return lock === undefined || keepsLock(facts, lock) ? undefined : { key, code: 'OBJECT_NOT_LOCKED' };
 }

@@ -150,6 +150,7 @@ describe('compareCopy', () => {
             ...facts,
             crc64nvme: item?.crc64nvme,
             lockedUntil: new Date(manifest.lockedUntil),
+            lockMode: 'compliance' as const,
             ...change,
           }
         );
@@ -158,7 +159,8 @@ describe('compareCopy', () => {
     const own = {
       head: async (ref: { key: string }) => ({ ...(await stores.own.head(ref))!, crc64nvme: undefined }),
     };
-    const answer = async (change: object) => compareCopy({ own, peer: peerWith(change) }, manifest);
+    const answer = async (change: object, promised: Partial<Manifest> = {}) =>
+      compareCopy({ own, peer: peerWith(change) }, { ...manifest, ...promised });
     expect(await answer({})).toEqual({ answer: 'complete' });
     expect(await answer({ crc64nvme: undefined })).toMatchObject({
       problems: [{ code: 'OBJECT_CORRUPT' }, { code: 'OBJECT_CORRUPT' }],
@@ -170,6 +172,16 @@ describe('compareCopy', () => {
       problems: [{ code: 'OBJECT_NOT_LOCKED' }],
     });
     expect(await answer({ lockedUntil: new Date('2026-11-30T23:59:59.000Z') })).toMatchObject({
+      problems: [{ code: 'OBJECT_NOT_LOCKED' }],
+    });
+    // A lock that can be lifted is less than was promised; one that cannot be is more.
+    expect(await answer({ lockMode: 'governance' })).toMatchObject({
+      problems: [{ code: 'OBJECT_NOT_LOCKED' }],
+    });
+    const governance = { lockMode: 'governance' } as const;
+    expect(await answer(governance, governance)).toEqual({ answer: 'complete' });
+    expect(await answer({}, governance)).toEqual({ answer: 'complete' });
+    expect(await answer({ ...governance, lockedUntil: undefined }, governance)).toMatchObject({
       problems: [{ code: 'OBJECT_NOT_LOCKED' }],
     });
   });

@@ -5,7 +5,7 @@ import { recordOf } from '../catalog/point-record.ts';
 import type { RecoveryPoint } from '../catalog/recovery-point.ts';
 import { errorCodeOf, HoldfastError, isHoldfastError } from '../errors.ts';
 import type { ItemInput } from '../vault/vault.ts';
-import type { Manifest } from '../vault/manifest.ts';
+import type { LockMode, Manifest } from '../vault/manifest.ts';
 import { abortLeftoverUploads } from './abort-leftovers.ts';
 import { abortReason, type JobContext, persist, requireEpoch, takeUp } from './job-context.ts';
 import { keepLease, taskLeaseSeconds } from './keep-lease.ts';
@@ -16,6 +16,8 @@ export interface BackupJob<Connection> extends JobContext<Connection> {
   readonly connect: () => Promise<Connection>;
   readonly onDdl: 'yield' | 'hold';
   readonly lockUntil?: Date;
+  /** @default compliance */
+  readonly lockMode?: LockMode;
   /** Tries for faults that may pass (server restarting, a schema change that goes first). @default 3 */
   readonly tries?: number;
   /** Pause before the second try, doubled before the third. @default 60 */
@@ -85,6 +87,7 @@ async function backUpOnce<Connection>(
     id,
     signal,
     ...(context.lockUntil !== undefined && { lockUntil: context.lockUntil }),
+    ...(context.lockMode !== undefined && { lockMode: context.lockMode }),
   });
   try {
     const { canary, billOfMaterials, ...outcome } = await engine.backup({

@@ -2,6 +2,7 @@ import pLimit from 'p-limit';
 import { manifestKey } from './layout.ts';
 import type { Manifest, RecoveryPointId } from './manifest.ts';
 import { findManifest, type ManifestPlace } from './manifest-store.ts';
+import { promisedLock } from './object-lock.ts';
 import type { ObjectVersion } from './object-store.ts';
 import { checkObjects, versionsByKey } from './recovery-point-reader.ts';
 import { isPassedOver } from './recovery-point-writer.ts';
@@ -71,9 +72,8 @@ export async function standingProblems(
   manifest: Manifest,
   versions: ReadonlyMap<string, readonly ObjectVersion[]>,
 ): Promise<VerifyProblem[]> {
-  const lockedUntil =
-    manifest.lockedUntil === undefined ? {} : { lockedUntil: new Date(manifest.lockedUntil) };
-  const problems = await checkObjects(place, manifest.items, { versions, depth: 'facts', ...lockedUntil });
+  const lock = promisedLock(manifest);
+  const problems = await checkObjects(place, manifest.items, { versions, depth: 'facts', lock });
   // Hidden by somebody, but here.
   return problems.filter((found) => found.code !== 'OBJECT_HIDDEN');
 }

@@ -8,6 +8,12 @@ export const sourceIdSchema = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,61}[a-z0-9]$/, 'must be 2 to 63 of a-z, 0-9 and -, starting with a letter');
 
+/**
+ * `compliance`: nobody deletes the object before its time, the account's root user included. `governance`: whoever may bypass
+ * the lock does.
+ */
+export const lockModeSchema = z.enum(['compliance', 'governance']);
+
 export const backupTypeSchema = z.enum(['full', 'incremental', 'differential', 'snapshot', 'continuous']);
 
 const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
@@ -44,6 +50,8 @@ export const manifestSchema = z.strictObject({
   finishedAt: z.iso.datetime(),
   /** Until when every object of the point is locked; absent in a vault without locks. */
   lockedUntil: z.iso.datetime().optional(),
+  /** How; `compliance` when absent. */
+  lockMode: lockModeSchema.optional(),
   /** Where in the source's own history the point stands, e.g. `{ lsn, snapshot }`. */
   position: z.record(z.string(), z.json()),
   items: z.array(manifestItemSchema),
@@ -79,6 +87,7 @@ export const manifestSchema = z.strictObject({
 });
 
 export type RecoveryPointId = z.infer<typeof recoveryPointIdSchema>;
+export type LockMode = z.infer<typeof lockModeSchema>;
 export type BackupType = z.infer<typeof backupTypeSchema>;
 export type ManifestItem = z.infer<typeof manifestItemSchema>;
 export type Manifest = z.infer<typeof manifestSchema>;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../errors.ts';
 import type { ManifestItem } from './manifest.ts';
 import { versionsOf } from './manifest-store.ts';
+import { keepsLock, type ObjectLock } from './object-lock.ts';
 import type { ObjectFacts, ObjectStore, ObjectVersion } from './object-store.ts';
 import type { VerifyProblem } from './vault.ts';
 
@@ -11,7 +12,7 @@ export interface ObjectCheckOptions {
   /** `facts`: size, the store's own checksum, lock. `bytes`: where the store keeps no checksum the object is read and hashed. */
   readonly depth: 'facts' | 'bytes';
   /** The lock that the manifest promises; not looked at when missing or past. */
-  readonly lockedUntil?: Date;
+  readonly lock?: ObjectLock | undefined;
   /** Also report an object that must be thawed before it can be read. */
   readonly readable?: boolean;
   readonly signal?: AbortSignal;
@@ -115,20 +116,20 @@ function problemsOfMatch(
     const front = options.versions[0]?.isDeleteMarker === true ? 'a delete marker' : 'a newer version';
     problems.push(problem(version.key, 'OBJECT_HIDDEN', `${front} stands before it`, true));
   }
-  problems.push(...lockProblems(facts, options.lockedUntil));
+  problems.push(...lockProblems(facts, options.lock));
   if (options.readable === true && facts.archived === true) {
     problems.push(problem(version.key, 'ARCHIVED', `it is in ${facts.storageClass ?? 'an archive tier'}`));
   }
   return problems;
 }
 
-/** An object whose lock ends before the manifest says; past promises bind nobody. */
-export function lockProblems(facts: ObjectFacts, lockedUntil: Date | undefined): VerifyProblem[] {
-  if (lockedUntil === undefined || lockedUntil.getTime() < Date.now()) return [];
-  if (facts.lockedUntil !== undefined && facts.lockedUntil >= lockedUntil) return [];
+/** An object whose lock ends before the manifest says, or holds against fewer; past promises bind nobody. */
+export function lockProblems(facts: ObjectFacts, lock: ObjectLock | undefined): VerifyProblem[] {
+  if (lock === undefined || lock.until.getTime() < Date.now() || keepsLock(facts, lock)) return [];
+  const { lockedUntil, lockMode } = facts;
   const found =
-    facts.lockedUntil === undefined ? 'no lock' : `a lock until ${facts.lockedUntil.toISOString()}`;
-  const detail = `it carries ${found}, the manifest says ${lockedUntil.toISOString()}`;
+    lockedUntil === undefined ? 'no lock' : `a ${lockMode} lock until ${lockedUntil.toISOString()}`;
+  const detail = `it carries ${found}, the manifest says ${lock.mode} until ${lock.until.toISOString()}`;
   return [problem(facts.key, 'OBJECT_NOT_LOCKED', detail, true)];
 }
 

@@ -1,4 +1,5 @@
 import {
+  DeleteObjectCommand,
   GetObjectTaggingCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
@@ -76,6 +77,30 @@ describe('S3 object store', () => {
         ChecksumCRC64NVME: stored.crc64nvme,
       });
       expect(await store.head(stored)).toMatchObject({ lockedUntil: lockUntil, versionId: stored.versionId });
+    }
+  });
+
+  it.each([
+    ['compliance', 'COMPLIANCE', 'refused'],
+    ['governance', 'GOVERNANCE', 'deleted'],
+  ] as const)('in %s mode locks as %s; who bypasses the lock is %s', async (lockMode, mode, bypassing) => {
+    const lockUntil = new Date(Math.ceil(Date.now() / 1000) * 1000 + 3_600_000);
+    for (const [key, length] of [
+      ['v1/small', 10],
+      ['v1/big', partBytes + 1],
+    ] as const) {
+      const stored = await store.create(key, inPieces(noise(length)), { kind: 'data', lockUntil, lockMode });
+      const place = { Bucket: bucket, Key: `some/prefix/${key}`, VersionId: stored.versionId };
+      expect((await client.send(new HeadObjectCommand(place))).ObjectLockMode).toBe(mode);
+      expect(await store.head(stored)).toMatchObject({ lockMode, lockedUntil: lockUntil });
+      const remove = (bypass?: { readonly BypassGovernanceRetention: true }) =>
+        client.send(new DeleteObjectCommand({ ...place, ...bypass })).then(
+          () => 'deleted',
+          (error: Error) => (error.name === 'AccessDenied' ? 'refused' : error.name),
+        );
+      expect(await remove()).toBe('refused');
+      expect(await remove({ BypassGovernanceRetention: true })).toBe(bypassing);
+      expect((await store.head(stored)) === undefined).toBe(bypassing === 'deleted');
     }
   });
 

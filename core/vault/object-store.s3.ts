@@ -258,11 +258,17 @@ function factsOf(key: string, head: HeadObjectCommandOutput): ObjectFacts {
     lastModified: head.LastModified ?? new Date(0),
     ...(isVersionId(head.VersionId) ? { versionId: head.VersionId } : {}),
     ...(isWhole ? { crc64nvme: head.ChecksumCRC64NVME } : {}),
-    ...(head.ObjectLockRetainUntilDate === undefined ? {} : { lockedUntil: head.ObjectLockRetainUntilDate }),
+    ...lockOf(head),
     ...(head.StorageClass === undefined ? {} : { storageClass: head.StorageClass }),
     ...thawOf(head.StorageClass, head.Restore),
     ...replicationOf(head.ReplicationStatus),
   };
+}
+
+function lockOf(head: HeadObjectCommandOutput): Pick<ObjectFacts, 'lockedUntil' | 'lockMode'> {
+  const { ObjectLockMode: mode, ObjectLockRetainUntilDate: lockedUntil } = head;
+  if (lockedUntil === undefined) return {};
+  return { lockedUntil, lockMode: mode === 'COMPLIANCE' ? 'compliance' : 'governance' };
 }
 
 function replicationOf(status: string | undefined): Pick<ObjectFacts, 'replicationStatus'> {

@@ -1,3 +1,5 @@
+import type { LockMode } from './manifest.ts';
+
 /**
  * The port through which everything reaches stored bytes. Two adapters: a bucket (`object-store.s3.ts`) and a directory
  * (`object-store.directory.ts`); both pass `object-store.conformance.ts`.
@@ -42,8 +44,10 @@ export interface ObjectRef {
 }
 
 export interface CreateObjectOptions {
-  /** Compliance lock until then; ignored by stores without locks. */
+  /** Locked until then; ignored by stores without locks. */
   readonly lockUntil?: Date;
+  /** @default compliance */
+  readonly lockMode?: LockMode;
   /** `data` objects are tagged `holdfast=data`, which is what lifecycle rules filter on; manifests stay in Standard. */
   readonly kind: 'data' | 'manifest';
   readonly signal?: AbortSignal;
@@ -68,6 +72,8 @@ export interface ObjectFacts {
   readonly storedBytes: number;
   readonly crc64nvme?: string;
   readonly lockedUntil?: Date;
+  /** There whenever `lockedUntil` is. */
+  readonly lockMode?: LockMode;
   readonly storageClass?: string;
   /** True when it must be thawed before it can be read. */
   readonly archived?: boolean;

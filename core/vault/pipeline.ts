@@ -1,7 +1,7 @@
 import { HoldfastError } from '../errors.ts';
 import type { VaultKeys } from './keys.ts';
 import { dataObjectName, dataPrefix } from './layout.ts';
-import type { ManifestItem } from './manifest.ts';
+import type { LockMode, ManifestItem } from './manifest.ts';
 import type { ObjectStore, StoredObject } from './object-store.ts';
 import type { ItemCounts, ItemInput } from './vault.ts';
 
@@ -14,6 +14,8 @@ export interface PipelineContext {
   readonly source: string;
   readonly recoveryPointId: string;
   readonly lockUntil: Date | undefined;
+  /** @default compliance */
+  readonly lockMode?: LockMode | undefined;
   readonly segmentBytes: number;
   readonly signal: AbortSignal;
   /** Numbers the data objects of one recovery point. */
@@ -74,6 +76,7 @@ function storeSegment(
     kind: 'data',
     signal: context.signal,
     ...(context.lockUntil === undefined ? {} : { lockUntil: context.lockUntil }),
+    ...(context.lockMode === undefined ? {} : { lockMode: context.lockMode }),
     onProgress: (bytes) => input.onProgress?.(state.before + bytes),
   });
 }

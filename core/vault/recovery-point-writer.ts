@@ -1,6 +1,6 @@
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { dataObjectOrdinal, folderName, manifestKey, recoveryPointPrefix, sourcePrefix } from './layout.ts';
-import type { Manifest, ManifestItem, RecoveryPointId, UnsignedManifest } from './manifest.ts';
+import type { LockMode, Manifest, ManifestItem, RecoveryPointId, UnsignedManifest } from './manifest.ts';
 import {
   findManifest,
   type ManifestPlace,
@@ -16,6 +16,7 @@ export interface WriterOptions {
   readonly id: RecoveryPointId;
   readonly segmentBytes: number;
   readonly lockUntil: Date | undefined;
+  readonly lockMode: LockMode;
   readonly signal: AbortSignal | undefined;
   /** The highest number that an earlier attempt under this id used; ours follow it. */
   readonly lastOrdinal: number;
@@ -45,6 +46,7 @@ export class StoredRecoveryPointWriter implements RecoveryPointWriter {
       ...options.place,
       recoveryPointId: options.id,
       lockUntil: options.lockUntil,
+      lockMode: options.lockMode,
       segmentBytes: options.segmentBytes,
       signal: options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]),
       nextOrdinal: () => (this.#ordinal += 1),
@@ -78,7 +80,8 @@ export class StoredRecoveryPointWriter implements RecoveryPointWriter {
     const bytes = manifestBytes(this.#signed);
     const key = manifestKey(this.source, this.id);
     const { store } = this.#options.place;
-    const lock = this.#options.lockUntil === undefined ? {} : { lockUntil: this.#options.lockUntil };
+    const { lockUntil, lockMode } = this.#options;
+    const lock = lockUntil === undefined ? {} : { lockUntil, lockMode };
     try {
       await store.create(key, asStream(bytes), { kind: 'manifest', signal: this.#pipeline.signal, ...lock });
     } catch (error) {
@@ -98,13 +101,15 @@ export class StoredRecoveryPointWriter implements RecoveryPointWriter {
     const items = this.#items.toSorted((a, b) => a.order - b.order).flatMap(({ entries }) => entries);
     const leftovers = await this.#leftovers(new Set(items.map((item) => item.key)));
     const previous = await this.#previous();
-    const { lockUntil, place } = this.#options;
+    const { lockUntil, lockMode, place } = this.#options;
+    const isLocked = lockUntil !== undefined && place.store.locks;
     return {
       schemaVersion: 1,
       id: this.id,
       source: this.source,
       ...facts,
-      ...(lockUntil === undefined || !place.store.locks ? {} : { lockedUntil: lockUntil.toISOString() }),
+      ...(isLocked ? { lockedUntil: lockUntil.toISOString() } : {}),
+      ...(isLocked && lockMode !== 'compliance' ? { lockMode } : {}),
       items,
       totals: {
         items: this.#items.length,

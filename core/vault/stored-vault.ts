@@ -49,6 +49,7 @@ export class StoredVault implements Vault {
       id,
       segmentBytes: this.#options.segmentBytes,
       lockUntil: options.lockUntil === undefined ? undefined : wholeSeconds(options.lockUntil),
+      lockMode: options.lockMode ?? 'compliance',
       signal: options.signal,
       lastOrdinal: options.id === undefined ? 0 : await lastOrdinalOf(place, id),
     });

@@ -20,6 +20,7 @@ import { type BufferPool, PartReader, type UploadPart } from './upload-parts.ts'
 
 /** S3's limit; the pipeline's segments keep far below it. */
 const mostParts = 10_000;
+const s3LockModes = { compliance: 'COMPLIANCE', governance: 'GOVERNANCE' } as const;
 
 export interface UploadResources {
   readonly bucket: S3Bucket;
@@ -267,14 +268,14 @@ export class S3Upload {
     'Bucket' | 'Key' | 'Tagging' | 'ObjectLockMode' | 'ObjectLockRetainUntilDate'
   > {
     const { bucket } = this.#resources;
-    const { kind, lockUntil } = this.#options;
+    const { kind, lockUntil, lockMode = 'compliance' } = this.#options;
     return {
       Bucket: bucket.settings.bucket,
       Key: bucket.key(this.#key),
       ...(kind === 'data' ? { Tagging: 'holdfast=data' } : {}),
       ...(lockUntil === undefined
         ? {}
-        : { ObjectLockMode: 'COMPLIANCE', ObjectLockRetainUntilDate: lockUntil }),
+        : { ObjectLockMode: s3LockModes[lockMode], ObjectLockRetainUntilDate: lockUntil }),
     };
   }
 }

@@ -10,6 +10,7 @@ import {
 import {
   DeleteObjectCommand,
   GetObjectCommand,
+  HeadObjectCommand,
   ListObjectVersionsCommand,
   PutObjectCommand,
   S3Client,
@@ -173,6 +174,43 @@ describe('vault on S3 and KMS', () => {
     expect(await copy.list(source)).toMatchObject([{ state: 'arriving', missing: objects.slice(1) }]);
     await expect(copy.open(source, 'latest')).rejects.toMatchObject({ code: 'RECOVERY_POINT_ARRIVING' });
     expect((await contentOf(await copy.open(source, second.id), 'public.large')).equals(large)).toBe(true);
+  });
+
+  it('locks as firmly as it is told, and misses a lock that is less firm than promised', async () => {
+    const until = lockUntil();
+    const governed = await backUp(vault, source, { lockUntil: until, lockMode: 'governance' });
+    const firm = await backUp(vault, source, { lockUntil: until });
+    expect([governed.lockMode, firm.lockMode]).toEqual(['governance', undefined]);
+    const objectsOf = (manifest: Manifest) => [
+      manifestKey(source, manifest.id),
+      ...manifest.items.map((item) => item.key),
+    ];
+    const lockOf = async (key: string) => {
+      const head = await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: prefix + key }));
+      return { mode: head.ObjectLockMode, until: head.ObjectLockRetainUntilDate };
+    };
+    for (const [manifest, mode] of [
+      [governed, 'GOVERNANCE'],
+      [firm, 'COMPLIANCE'],
+    ] as const) {
+      for (const key of objectsOf(manifest)) {
+        const lock = await lockOf(key);
+        expect([key, lock.mode]).toEqual([key, mode]);
+        const body = { Bucket: peer, Key: prefix + key, Body: await read(key) };
+        const weak = { ObjectLockMode: 'GOVERNANCE', ObjectLockRetainUntilDate: lock.until } as const;
+        await s3.send(new PutObjectCommand({ ...body, ...weak }));
+      }
+      expect(await vault.verify(source, manifest.id)).toMatchObject({ ok: true, problems: [] });
+    }
+    const copy = await openVault({ url: `s3://${peer}/${prefix}`, keys });
+    expect(await copy.verify(source, governed.id)).toMatchObject({ ok: true, problems: [] });
+    const report = await copy.verify(source, firm.id);
+    expect(found(report)).toEqual(
+      objectsOf(firm).map((key) => ({ key, code: 'OBJECT_NOT_LOCKED', recoverable: true })),
+    );
+    expect(report.problems[0]?.detail).toMatch(
+      /^it carries a governance lock until \S+, the manifest says compliance until \S+$/,
+    );
   });
 
   it('takes the point before while the newest is still arriving, and says what it passed over', async () => {

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { ThawAdvice } from './archive.ts';
-import type { Manifest, ManifestItem, RecoveryPointId, UnsignedManifest } from './manifest.ts';
+import type { LockMode, Manifest, ManifestItem, RecoveryPointId, UnsignedManifest } from './manifest.ts';
 
 /**
  * What the rest of Holdfast knows of a vault: recovery points that are begun, filled and committed, listed, opened and
@@ -33,6 +33,8 @@ export interface AbortUploadsOptions {
 export interface BeginOptions {
   readonly id?: RecoveryPointId;
   readonly lockUntil?: Date;
+  /** @default compliance */
+  readonly lockMode?: LockMode;
   readonly signal?: AbortSignal;
 }
 
@@ -71,7 +73,15 @@ export interface ItemCounts {
 /** The engine's and the job's part of the manifest; id, source, items, totals, chain, lock and signature are the vault's. */
 export type ManifestFacts = Omit<
   UnsignedManifest,
-  'schemaVersion' | 'id' | 'source' | 'items' | 'totals' | 'previous' | 'lockedUntil' | 'leftovers'
+  | 'schemaVersion'
+  | 'id'
+  | 'source'
+  | 'items'
+  | 'totals'
+  | 'previous'
+  | 'lockedUntil'
+  | 'lockMode'
+  | 'leftovers'
 >;
 
 export interface RecoveryPointReader {

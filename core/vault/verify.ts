@@ -11,6 +11,7 @@ import {
   versionsOf,
 } from './manifest-store.ts';
 import { checkObject, lockProblems, problem } from './object-check.ts';
+import { promisedLock } from './object-lock.ts';
 import type { ObjectVersion } from './object-store.ts';
 import {
   checkObjects,
@@ -44,12 +45,11 @@ export async function verifyRecoveryPoint(
     };
   }
   const { manifest } = found;
-  const lockedUntil =
-    manifest.lockedUntil === undefined ? {} : { lockedUntil: new Date(manifest.lockedUntil) };
+  const lock = promisedLock(manifest);
   const signal = options.signal === undefined ? {} : { signal: options.signal };
   const problems = [
     ...(await manifestProblems(place, found, versions)),
-    ...(await checkObjects(place, manifest.items, { versions, depth: 'bytes', ...lockedUntil, ...signal })),
+    ...(await checkObjects(place, manifest.items, { versions, depth: 'bytes', lock, ...signal })),
     ...unexpectedObjects(manifest, versions),
     ...(await chainProblems(place, manifest)),
   ];
@@ -92,11 +92,9 @@ async function manifestProblems(
     const front = versions.get(key)?.[0]?.isDeleteMarker === true ? 'a delete marker' : 'a newer version';
     problems.push(problem(key, 'OBJECT_HIDDEN', `${front} stands before the signed manifest`, true));
   }
-  const { lockedUntil } = found.manifest;
-  const facts = lockedUntil === undefined ? undefined : await place.store.head({ key, versionId });
-  if (facts !== undefined && lockedUntil !== undefined) {
-    problems.push(...lockProblems(facts, new Date(lockedUntil)));
-  }
+  const lock = promisedLock(found.manifest);
+  const facts = lock === undefined ? undefined : await place.store.head({ key, versionId });
+  if (facts !== undefined) problems.push(...lockProblems(facts, lock));
   return problems;
 }
 

@@ -1,5 +1,5 @@
 import { decompressStream } from '../compress.ts';
-import type { Manifest } from '../manifest.ts';
+import type { LockMode, Manifest } from '../manifest.ts';
 import type { RecoveryPointReader, Vault, VerifyReport } from '../vault.ts';
 import { facts, gather, itemOf, noise } from './streams.ts';
 
@@ -25,7 +25,7 @@ export const large = noise(3 << 20, 9);
 export async function backUp(
   vault: Vault,
   source: string,
-  options: { lockUntil?: Date } = {},
+  options: { lockUntil?: Date; lockMode?: LockMode } = {},
 ): Promise<Manifest> {
   const writer = await vault.begin(source, options);
   await Promise.all([
