@@ -37,6 +37,9 @@ export function connectBySecret(settings: TaskSettings): () => Promise<PostgresC
       secret: required(settings.HOLDFAST_SECRET, 'HOLDFAST_SECRET'),
       tls: settings.HOLDFAST_TLS,
       ...(settings.HOLDFAST_CA_FILE !== undefined && { caFile: settings.HOLDFAST_CA_FILE }),
+      ...(settings.HOLDFAST_IAM_USER !== undefined && {
+        iam: { username: settings.HOLDFAST_IAM_USER, region: settings.HOLDFAST_REGION },
+      }),
     });
 }
 

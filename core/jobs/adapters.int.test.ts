@@ -61,6 +61,32 @@ describe('readPostgresSecret', () => {
     });
   });
 
+  it('takes with IAM only the place from the secret, and the user from the plan', async () => {
+    await put('place', JSON.stringify({ host: 'db', port: 5433, dbname: 'shop' }));
+    await put(
+      'owner',
+      JSON.stringify({ host: 'db', dbname: 'shop', username: 'owner', password: 'very-secret' }),
+    );
+    const iam = { username: 'holdfast_backup', region: 'us-east-1' };
+    const readIam = (secret: string, tls: 'verify-full' | 'disable' = 'verify-full') =>
+      readPostgresSecret(secrets, { secret, tls, iam });
+    const { shortLivedPassword, ...connection } = await readIam('place');
+    expect(connection).toEqual({
+      host: 'db',
+      port: 5433,
+      dbname: 'shop',
+      username: 'holdfast_backup',
+      tls: 'verify-full',
+    });
+    expect(shortLivedPassword).toBeDefined();
+    expect(await readIam('owner')).not.toHaveProperty('password');
+    await expect(readIam('place', 'disable')).rejects.toMatchObject({ code: 'SOURCE_TLS' });
+    await expect(read('place')).rejects.toMatchObject({
+      code: 'SOURCE_CREDENTIALS',
+      message: 'secret place does not fit: username',
+    });
+  });
+
   it('names what is missing and never shows a value', async () => {
     await put('partial', JSON.stringify({ host: 'db', password: 'very-secret', port: 'very-secret' }));
     await put('text', 'very-secret {');

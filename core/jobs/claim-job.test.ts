@@ -57,6 +57,7 @@ describe('claimJob', () => {
       HOLDFAST_TLS: 'verify-full',
       HOLDFAST_ON_DDL: 'yield',
       HOLDFAST_LOCK_UNTIL: '2026-12-02T12:00:00.000Z',
+      HOLDFAST_LOCK_MODE: 'compliance',
     });
     expect(await catalog.getJob(reply.jobId)).toMatchObject({
       state: 'running',
@@ -162,6 +163,32 @@ describe('claimJob', () => {
     expect(await orderOf('none', 0)).toBeUndefined();
     expect(await orderOf('one', 1)).toBe(`[{"id":"${pointId}","code":"MANIFEST_SIGNATURE"}]`);
     expect(JSON.parse((await orderOf('many', 11)) ?? '[]')).toHaveLength(10);
+  });
+
+  it('tells the task the user for IAM authentication and the mode of the lock', async () => {
+    const [source] = examplePlan.sources;
+    const [target] = examplePlan.targets;
+    const iam = { secret: 'place', tls: 'verify-full', iam: true } as const;
+    const plan = {
+      ...examplePlan,
+      vault: { ...examplePlan.vault, lock: 'governance' as const },
+      sources: [{ ...source!, connection: { ...iam, username: 'reader' } }],
+      targets: [{ ...target!, connection: { ...iam, username: 'writer' } }],
+    };
+    const toldTo = async (region: string, order: ClaimRequest) => {
+      const reply = await claimJob({ ...deps, plan, region }, order);
+      if (reply.outcome !== 'claimed') throw new Error('not claimed');
+      return Object.fromEntries(reply.environment.map(({ Name, Value }) => [Name, Value]));
+    };
+    expect(await toldTo('us-east-1', request())).toMatchObject({
+      HOLDFAST_SECRET: 'place',
+      HOLDFAST_IAM_USER: 'reader',
+      HOLDFAST_LOCK_MODE: 'governance',
+    });
+    const restore = request({ kind: 'restore', target: 'shop-db-restored', executionArn: arn('two') });
+    expect(await toldTo('us-west-2', restore)).toMatchObject({ HOLDFAST_IAM_USER: 'writer' });
+    const test = request({ kind: 'restore-test', executionArn: arn('three') });
+    expect(await toldTo('us-east-1', test)).not.toHaveProperty('HOLDFAST_IAM_USER');
   });
 
   it('refuses a target that is elsewhere or unknown, and a source that the plan lacks', async () => {

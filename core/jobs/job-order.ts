@@ -56,7 +56,7 @@ export function orderFor(input: OrderInput): Extract<ClaimReply, { outcome: 'cla
 }
 
 function jobEnvironment(input: OrderInput): TaskJobEnvironment {
-  const { source, target, point, request, plan } = input;
+  const { source, target, point, request } = input;
   const { passedOver = [] } = point;
   const shared: TaskJobEnvironment = {
     HOLDFAST_JOB_ID: input.jobId,
@@ -71,16 +71,14 @@ function jobEnvironment(input: OrderInput): TaskJobEnvironment {
     case 'backup':
       return {
         ...shared,
-        HOLDFAST_SECRET: source.connection.secret,
-        HOLDFAST_TLS: source.connection.tls,
+        ...connectionOf(source),
         HOLDFAST_ON_DDL: source.onDdl,
-        HOLDFAST_LOCK_UNTIL: plan.vault.lock === 'none' ? undefined : lockUntil(input),
+        ...lockOf(input),
       };
     case 'restore':
       return {
         ...shared,
-        HOLDFAST_SECRET: target?.connection.secret,
-        HOLDFAST_TLS: target?.connection.tls,
+        ...(target !== undefined && connectionOf(target)),
         HOLDFAST_TARGET: target?.id,
         HOLDFAST_TABLES: request.tables?.length ? JSON.stringify(request.tables) : undefined,
       };
@@ -92,8 +90,19 @@ function jobEnvironment(input: OrderInput): TaskJobEnvironment {
   }
 }
 
-function lockUntil({ now, plan }: OrderInput): string {
-  return new Date(now.getTime() + plan.vault.retentionDays * 86_400_000).toISOString();
+function connectionOf({ connection }: SourcePlan | TargetPlan) {
+  const { secret, tls, iam, username } = connection;
+  return {
+    HOLDFAST_SECRET: secret,
+    HOLDFAST_TLS: tls,
+    HOLDFAST_IAM_USER: iam ? username : undefined,
+  };
+}
+
+function lockOf({ now, plan: { vault } }: OrderInput) {
+  if (vault.lock === 'none') return {};
+  const until = new Date(now.getTime() + vault.retentionDays * 86_400_000);
+  return { HOLDFAST_LOCK_UNTIL: until.toISOString(), HOLDFAST_LOCK_MODE: vault.lock };
 }
 
 function family({ request, point }: OrderInput) {

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { jobKindSchema } from '../catalog/job.ts';
 import { HoldfastError } from '../errors.ts';
-import { recoveryPointIdSchema, sourceIdSchema } from '../vault/manifest.ts';
+import { lockModeSchema, recoveryPointIdSchema, sourceIdSchema } from '../vault/manifest.ts';
 
 /**
  * Every environment setting of the Lambdas and tasks, each declared once with type, default, range and meaning. The
@@ -113,6 +113,13 @@ export const taskJobSettingsSchema = z.object({
     .min(1)
     .optional()
     .describe('Secrets Manager name of the connection; the value is read at the moment of use.'),
+  HOLDFAST_IAM_USER: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'User for IAM database authentication: the secret then tells only where the database is. By password when missing.',
+    ),
   HOLDFAST_TLS: z
     .enum(['disable', 'require', 'verify-ca', 'verify-full'])
     .default('verify-full')
@@ -129,6 +136,11 @@ export const taskJobSettingsSchema = z.object({
     .default('yield')
     .describe('Whether a backup gives way to a schema change that waits behind its locks.'),
   HOLDFAST_LOCK_UNTIL: z.iso.datetime().optional().describe('Until when stored objects are locked.'),
+  HOLDFAST_LOCK_MODE: lockModeSchema
+    .default('compliance')
+    .describe(
+      'How stored objects are locked: until the time for everybody, or for all who may not bypass it.',
+    ),
   HOLDFAST_TABLES: jsonSetting(z.array(z.string().min(1)).min(1))
     .optional()
     .describe('JSON array of schema.table: restore only these.'),

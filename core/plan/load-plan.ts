@@ -1,15 +1,17 @@
 import fs from 'node:fs/promises';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
+import { connectionNotes } from './connection-rules.ts';
 import { formatDuration } from './duration.ts';
 import { assumedRunTimeSeconds, copyAllowanceSeconds, worstLossSeconds } from './objectives.ts';
 import type { Plan } from './plan.ts';
+
 import { type Finding, formatProblem, type PlanNote, type PlanProblem } from './plan-problem.ts';
 import { planRules } from './plan-rules.ts';
 import { planDocumentSchema, type PlanDocument } from './plan-schema.ts';
 import { largestPlanBytes, placeFinding, type PlanText, readDocument } from './read-document.ts';
 import { resolvePlan } from './resolve-plan.ts';
 import { schemaFindings, valueAt } from './schema-findings.ts';
-import { readBreakGlassKey, tierNotes } from './vault-rules.ts';
+import { lockNotes, readBreakGlassKey, tierNotes } from './vault-rules.ts';
 
 /** What is to be said about a plan file: the plan when there are no problems, else all of them in the file's order. */
 export interface PlanCheck {
@@ -142,15 +144,6 @@ function notesOf(text: PlanText, document: PlanDocument, plan: Plan): PlanNote[]
       `sources.${source.id} loses ${formatDuration(worst)} at worst, within its RPO of ${formatDuration(source.objectives.rpoSeconds)}: ${formatDuration(source.schedule.intervalSeconds)} between runs, ${formatDuration(runTime)} run time (${how}), ${formatDuration(copyAllowanceSeconds)} for the copy`,
     );
   });
-  const unlocked =
-    document.vault.lock === 'compliance'
-      ? []
-      : [
-          note(
-            ['vault', 'lock'],
-            `with lock ${document.vault.lock} someone who has taken over the account can delete the backups`,
-          ),
-        ];
   const kept = plan.sources
     .filter((source) => Object.keys(source.retention).length > 0)
     .map((source) =>
@@ -160,8 +153,9 @@ function notesOf(text: PlanText, document: PlanDocument, plan: Plan): PlanNote[]
       ),
     );
   return [
-    ...unlocked,
-    ...tierNotes(document).map(({ path, message }) => note(path, message)),
+    ...[...lockNotes(document), ...connectionNotes(document), ...tierNotes(document)].map(
+      ({ path, message }) => note(path, message),
+    ),
     ...assumed,
     ...kept,
   ];

@@ -150,7 +150,6 @@ describe('the rules', () => {
       'failoverGroups',
     ],
     ['tenants', 'sources.shop-db.tenants', { column: 'tenant_id' }, 'sources.shop-db.tenants'],
-    ['IAM authentication', 'sources.shop-db.connection.iam', true, 'sources.shop-db.connection.iam'],
     ['a third Region', 'regions.tertiary', 'eu-west-1', 'regions.tertiary'],
     [
       'Slack',
@@ -158,7 +157,6 @@ describe('the rules', () => {
       { oncall: { sns: true, slack: 'slack/webhook' } },
       'notifications.oncall.slack',
     ],
-    ['the governance lock', 'vault.lock', 'governance', 'vault.lock'],
     ['another engine', 'sources.shop-db.engine', 'mysql', 'sources.shop-db.engine'],
   ])('says that %s is not supported yet', (_what, at, value, where) => {
     expect(only(change(at, value))).toMatchObject({ code: 'NOT_SUPPORTED_YET', path: where });
@@ -207,6 +205,72 @@ describe('lock and storage classes', () => {
       (n) => n.message,
     );
     expect(notes).toContainEqual(expect.stringContaining('83 days in GLACIER_IR and is billed for 90'));
+  });
+});
+
+describe('IAM database authentication', () => {
+  const at = 'sources.shop-db.connection';
+  const iam = { secret: 'shop-db/place', iam: true, username: 'holdfast_backup' };
+
+  it('is taken for sources and targets with a user and TLS', () => {
+    const plan = parse(change(at, iam));
+    plan.targets = {
+      t1: { region: 'us-west-2', connection: { ...iam, secret: 't1/place', tls: 'verify-ca' } },
+    };
+    const { plan: resolved, problems, notes } = check(stringify(plan));
+    expect(problems).toEqual([]);
+    expect(resolved?.sources[0]?.connection).toEqual({ ...iam, tls: 'verify-full' });
+    expect(resolved?.targets[0]?.connection).toEqual({ ...iam, secret: 't1/place', tls: 'verify-ca' });
+    expect(notes.map(({ path }) => path)).not.toContain(`${at}.tls`);
+  });
+
+  it('is refused without TLS and noted with TLS that any server passes', () => {
+    expect(only(change(at, { ...iam, tls: 'disable' }))).toMatchObject({
+      code: 'PLAN_INVALID',
+      path: `${at}.tls`,
+      value: 'disable',
+    });
+    const noted = check(change(at, { ...iam, tls: 'require' }));
+    expect(noted.problems).toEqual([]);
+    expect(noted.notes.find(({ path }) => path === `${at}.tls`)?.message).toContain(
+      'any server that answers',
+    );
+  });
+
+  it('needs the user, and a user needs it', () => {
+    expect(only(change(at, { secret: 's', iam: true }))).toMatchObject({
+      path: `${at}.iam`,
+      allowed: expect.stringContaining('username'),
+    });
+    for (const connection of [
+      { secret: 's', username: 'u' },
+      { secret: 's', username: 'u', iam: false },
+    ]) {
+      expect(only(change(at, connection)).path).toBe(`${at}.username`);
+    }
+    expect(problemsOf(change(at, { secret: 's', iam: false }))).toEqual([]);
+  });
+
+  it.each(['*', 'back?p', 'a/b', 'a b', '', `a${'b'.repeat(63)}`])('takes no user named %j', (username) => {
+    expect(only(change(at, { ...iam, username })).path).toBe(`${at}.username`);
+  });
+
+  it('takes a user of 63 letters, as PostgreSQL does', () => {
+    expect(problemsOf(change(at, { ...iam, username: `a${'b'.repeat(62)}` }))).toEqual([]);
+  });
+});
+
+describe('the lock', () => {
+  const lockNotes = (lock: string | undefined) =>
+    check(change('vault.lock', lock)).notes.filter(({ path }) => path === 'vault.lock');
+
+  it('that somebody may lift comes with a warning', () => {
+    expect(check(change('vault.lock', 'governance')).plan?.vault.lock).toBe('governance');
+    expect(lockNotes('governance').map(({ message }) => message)).toEqual([
+      expect.stringContaining('s3:BypassGovernanceRetention'),
+    ]);
+    expect(lockNotes('none')).toHaveLength(1);
+    expect([...lockNotes('compliance'), ...lockNotes(undefined)]).toEqual([]);
   });
 });
 

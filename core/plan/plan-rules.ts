@@ -1,3 +1,4 @@
+import { connectionRules } from './connection-rules.ts';
 import { formatDuration, parseDuration } from './duration.ts';
 import {
   assumedRunTimeSeconds,
@@ -30,6 +31,7 @@ export function planRules(document: unknown, now: Date): Finding[] {
     ...regionRules(document),
     ...(ids.length === 0 && valueAt(document, ['sources']) !== undefined ? [noSource] : []),
     ...ids.flatMap((id) => [...objectiveRules(document, id), ...scheduleRules(document, id, now)]),
+    ...connectionRules(document),
     ...vaultRules(document),
     ...targetRules(document),
     ...failoverMembers(document),

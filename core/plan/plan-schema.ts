@@ -24,6 +24,10 @@ const secretName = z
     /^[\w/+=.@-]{1,512}$/,
     'the name of a secret in Secrets Manager (letters, digits and / _ + = . @ -), not an ARN',
   );
+/** Also a part of the ARN in the policy that lets tasks connect, where other signs would let them be more users. */
+const databaseUser = z
+  .string()
+  .regex(/^[A-Za-z_][\w.@-]{0,62}$/, 'a user name of up to 63 letters, digits and _ . @ -');
 const duration = z.string().refine((text) => parseDuration(text) !== undefined, durationForms);
 const days = z.number().int().min(1).max(36_500);
 const awsId = (prefix: string) =>
@@ -31,13 +35,24 @@ const awsId = (prefix: string) =>
 
 const connection = z.strictObject({
   secret: secretName.describe(
-    'Secrets Manager name, the same in every Region, of a JSON with `host`, `port`, `dbname`, `username` and `password`. Its value is read at the moment of use and stands nowhere else.',
+    'Secrets Manager name, the same in every Region, of a JSON with `host`, `port`, `dbname` and, without `iam`, `username` and `password`. Its value is read at the moment of use and stands nowhere else.',
   ),
   tls: z
     .enum(['disable', 'require', 'verify-ca', 'verify-full'])
     .default('verify-full')
     .describe(
       'How the connection is secured. `verify-full` also checks that the server is the one its certificate names.',
+    ),
+  iam: z
+    .boolean()
+    .default(false)
+    .describe(
+      'IAM database authentication of RDS and Aurora: no password anywhere, each connection gets in with a token that the task signs. Needs `username` and TLS.',
+    ),
+  username: databaseUser
+    .optional()
+    .describe(
+      'With `iam`: the database user, which has the role `rds_iam`. The task may connect as this user and no other.',
     ),
 });
 
@@ -141,10 +156,10 @@ const network = z.strictObject({
 
 const vault = z.strictObject({
   lock: z
-    .enum(['compliance', 'none'])
+    .enum(['compliance', 'governance', 'none'])
     .default('compliance')
     .describe(
-      'Object Lock of every stored object. Only `compliance` keeps backups from someone who has taken over the account.',
+      'Object Lock of every stored object. Only `compliance` keeps backups from someone who has taken over the account: a `governance` lock is lifted by whoever may bypass it, and is for trying things out.',
     ),
   retentionDays: days.describe('How long every stored object is locked, in days.'),
   tiers: z

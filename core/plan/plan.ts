@@ -59,10 +59,12 @@ export interface SourcePlan {
 }
 
 export interface ConnectionPlan {
-  /** Secrets Manager name (in every Region under the same name): JSON with host, port, dbname, username, password. */
+  /** Secrets Manager name (in every Region under the same name): JSON with host, port, dbname and, without `iam`, username and password. */
   readonly secret: string;
   readonly tls: TlsMode;
+  /** IAM database authentication; there is a `username` then, and only then. */
   readonly iam: boolean;
+  readonly username?: string;
 }
 
 export type TlsMode = 'disable' | 'require' | 'verify-ca' | 'verify-full';

@@ -67,6 +67,6 @@ function resolveSchedule({ schedule }: SourceDocument, now: Date): SourcePlan['s
   return { full: full.trim(), timezone, intervalSeconds: longestInterval(full, timezone, now) };
 }
 
-function resolveConnection({ secret, tls }: ConnectionDocument): ConnectionPlan {
-  return { secret, tls, iam: false };
+function resolveConnection({ secret, tls, iam, username }: ConnectionDocument): ConnectionPlan {
+  return { secret, tls, iam, ...(username === undefined ? {} : { username }) };
 }

@@ -10,8 +10,6 @@ const notBuilt: readonly (readonly [pattern: string, what: string])[] = [
   ['regions.tertiary', 'a third Region'],
   ['failoverGroups', 'failover'],
   ['sources.*.tenants', 'backups by tenant'],
-  ['sources.*.connection.iam', 'IAM database authentication'],
-  ['targets.*.connection.iam', 'IAM database authentication'],
   ['notifications.*.slack', 'a Slack channel'],
   ['notifications.*.teams', 'a Teams channel'],
   ['notifications.*.email', 'an e-mail channel'],
@@ -63,10 +61,6 @@ function findingsOf(issue: Issue, document: unknown): Finding[] {
         allowed: 'postgres',
       },
     ];
-  }
-  if (formatPath(path) === 'vault.lock' && value === 'governance') {
-    const message = 'vault.lock: the governance mode is not supported yet';
-    return [{ path, code: 'NOT_SUPPORTED_YET', message, allowed: 'compliance or none' }];
   }
   const finding = {
     path,

@@ -85,6 +85,25 @@ function minimumOfWarm(name: 'STANDARD_IA' | 'GLACIER_IR'): { name: string; mini
   return { name, minimum: name === 'STANDARD_IA' ? standardIaDays : glacierInstantDays };
 }
 
+/** What a lock does not keep from happening. */
+export function lockNotes(document: unknown): { path: string[]; message: string }[] {
+  const path = ['vault', 'lock'];
+  const theft = 'someone who has taken over the account can delete the backups';
+  switch (valueAt(document, path) ?? 'compliance') {
+    case 'compliance':
+      return [];
+    case 'governance':
+      return [
+        {
+          path,
+          message: `with lock governance ${theft}: whoever holds s3:BypassGovernanceRetention lifts a lock, and the bucket policy that denies it to all but the retention role can be changed`,
+        },
+      ];
+    default:
+      return [{ path, message: `with lock none ${theft}` }];
+  }
+}
+
 /** What data that moves on to cold storage early costs; allowed, but worth knowing. */
 export function tierNotes(document: unknown): { path: string[]; message: string }[] {
   const warm = days(document, ['vault', 'tiers', 'warmAfterDays']);

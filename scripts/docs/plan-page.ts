@@ -46,9 +46,37 @@ The run time is \`runTime\`; as long as it is not given, ${formatDuration(assume
 them: in spring a run at a local time that does not exist is skipped, in autumn a local time that comes twice runs once. A daily run at 02:30 in New York therefore leaves 47 hours once a year; in UTC it
 never leaves more than 24.
 
+## IAM database authentication
+
+On RDS and Aurora a database user can get in without any password:
+
+\`\`\`yaml
+connection: { secret: shop-db/place, iam: true, username: holdfast_backup }
+\`\`\`
+
+The secret \`shop-db/place\` then only says where the database is: \`{"host": "…", "port": 5432, "dbname": "shop"}\`, with the endpoint that AWS gave the database (RDS refuses tokens for a DNS name of your own). It stays outside the plan
+because an endpoint differs from Region to Region and changes in a disaster, when nobody wants to deploy first. A user name or password in it is not looked at.
+
+1. Switch IAM authentication on: \`aws rds modify-db-instance --db-instance-identifier shop --enable-iam-database-authentication --apply-immediately\` (\`modify-db-cluster\` for Aurora).
+2. In the database: \`CREATE ROLE holdfast_backup LOGIN; GRANT rds_iam, pg_read_all_data TO holdfast_backup;\`. A user with \`rds_iam\` cannot use a password any more.
+3. Deploy the plan. The role of the source's backups may then \`rds-db:connect\` as \`holdfast_backup\` and as nobody else; the role of restores as the users of the targets in its Region. The user's name is the limit, whatever the database: give
+   no other database of the account a user of that name, unless these tasks may use it too.
+
+Each new connection gets in with a token of its own, which the task signs and which is good for 15 minutes; a connection that is open stays. TLS is needed, and \`tls: disable\` is refused.
+
+## Locks
+
+| \`vault.lock\` | Who can delete a recovery point before its time |
+| --- | --- |
+| \`compliance\` | nobody, the account's root user included |
+| \`governance\` | whoever may \`s3:BypassGovernanceRetention\`. The bucket's policy denies that to all but the retention role; an administrator can change the policy (an alarm rings) or take the role |
+| \`none\` | the retention role, and whoever changes the bucket's policy |
+
+Use \`governance\` to try Holdfast out with locks that can still be lifted, and \`compliance\` where the backups matter. Each recovery point keeps the mode that it was made with and is checked against it; a change of the plan holds for new ones.
+
 ## Keys
 
-An unknown key is an error. A key of a later version (failover groups, tenants, a third Region, IAM authentication, channels other than SNS, other engines) is refused as \`NOT_SUPPORTED_YET\`, never ignored. YAML anchors and
+An unknown key is an error. A key of a later version (failover groups, tenants, a third Region, channels other than SNS, other engines) is refused as \`NOT_SUPPORTED_YET\`, never ignored. YAML anchors and
 aliases are not taken. No secret stands in the plan: connections are names of secrets in Secrets Manager.
 
 | Key | Type | Needed | Meaning |

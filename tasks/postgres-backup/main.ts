@@ -9,6 +9,7 @@ await runTask(async (task) => {
     ...(await postgresJob(task)),
     connect: connectBySecret(settings),
     onDdl: settings.HOLDFAST_ON_DDL,
+    lockMode: settings.HOLDFAST_LOCK_MODE,
     ...(lockUntil !== undefined && { lockUntil: new Date(lockUntil) }),
   });
   return { recoveryPointId: point.id, items: point.items, rows: point.rows, storedBytes: point.storedBytes };
