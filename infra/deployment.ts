@@ -9,6 +9,8 @@ export interface Deployment {
   readonly functionCode: string;
   /** Image of the tasks by digest; `{region}` in it stands for the Region that runs it, so that no Region pulls from another. */
   readonly image: string;
+  /** Images of the scratch servers by major version. @default - the newest of that major, by tag */
+  readonly scratchImages?: Readonly<Record<string, string>>;
   /** Qualifier of `cdk bootstrap`; names the one role that CloudFormation changes things with. */
   readonly bootstrapQualifier: string;
   /** PEM text of the signing key's public half, pinned beside the plan. @default - readers ask KMS */

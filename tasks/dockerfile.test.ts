@@ -31,6 +31,14 @@ describe('tasks/Dockerfile', () => {
     ]);
   });
 
+  it('is built on the base that it is given, and names a default once', () => {
+    expect(instructions.filter((line) => line.startsWith('FROM '))).toEqual([
+      'FROM ${NODE_IMAGE} AS packages',
+      'FROM ${NODE_IMAGE}',
+    ]);
+    expect(instructions[0]).toMatch(/^ARG NODE_IMAGE=public\.ecr\.aws\/docker\/library\/node:24-/);
+  });
+
   it('ends as a user without rights, after the last command that needs them', () => {
     const users = instructions.filter((line) => line.startsWith('USER '));
     expect(users).toEqual(['USER node']);
@@ -52,26 +60,5 @@ describe('tasks/Dockerfile', () => {
     });
     expect(run.status).toBe(2);
     expect(run.stderr).toContain('there are postgres-backup, postgres-restore');
-  });
-});
-
-describe('npm run image:push', () => {
-  const push = (args: string[], env: Record<string, string> = {}) =>
-    spawnSync(process.execPath, [path.join(root, 'scripts/image-push.mjs'), ...args], {
-      encoding: 'utf8',
-      env,
-    });
-
-  it('refuses what is no ECR repository', () => {
-    const run = push(['--repository', 'docker.io/holdfast']);
-    expect(run.status).toBe(2);
-    expect(run.stderr).toContain('must be the URI of an ECR repository');
-  });
-
-  it('says what to do without docker', () => {
-    const repository = '111122223333.dkr.ecr.us-east-1.amazonaws.com/holdfast';
-    const run = push(['--repository', repository], { PATH: '/nonexistent' });
-    expect(run.status).toBe(1);
-    expect(run.stderr).toContain('install Docker with buildx');
   });
 });

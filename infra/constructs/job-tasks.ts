@@ -78,7 +78,7 @@ export class JobTasks extends Construct {
         memoryMiB: 16_384,
         ephemeralStorageGiB: 200,
       });
-      addScratchServer(task, { major, logGroup });
+      addScratchServer(task, { deployment, major, logGroup });
       return family;
     });
   }

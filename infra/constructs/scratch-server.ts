@@ -1,6 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type * as logs from 'aws-cdk-lib/aws-logs';
+import type { Deployment } from '../deployment.ts';
 import type { TaskDefinition } from './task-definition.ts';
 
 export const scratchPort = 5432;
@@ -8,6 +9,7 @@ export const scratchControlFolder = '/scratch-control';
 const controlVolume = 'scratch-control';
 
 export interface ScratchServerProps {
+  readonly deployment: Deployment;
   /** Major version of the source, so that the restore is proven where it would happen. */
   readonly major: number;
   readonly logGroup: logs.ILogGroup;
@@ -34,11 +36,15 @@ wait "$server"
 `;
 }
 
+function scratchImage({ deployment, major }: ScratchServerProps): string {
+  return deployment.scratchImages?.[major] ?? `public.ecr.aws/docker/library/postgres:${major}`;
+}
+
 /** An empty PostgreSQL beside a restore test. Nothing but the main container can reach it, and it dies with the task. */
 export function addScratchServer(task: TaskDefinition, props: ScratchServerProps): void {
   task.definition.addVolume({ name: controlVolume });
   const server = task.definition.addContainer('scratch', {
-    image: ecs.ContainerImage.fromRegistry(`public.ecr.aws/docker/library/postgres:${props.major}`),
+    image: ecs.ContainerImage.fromRegistry(scratchImage(props)),
     essential: false,
     // The image's own user; its entry point would start as root otherwise. Its root file system stays writable, for the
     // data folder of the image lies in it (at another place since 18).

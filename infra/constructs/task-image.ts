@@ -1,8 +1,8 @@
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { Deployment } from '../deployment.ts';
+import { imageByDigest } from '../task-images.ts';
 
-const byDigest = /^[a-z0-9][a-z0-9.:/_-]*@sha256:[0-9a-f]{64}$/;
 const elasticRegistry = /^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com\/([a-z0-9/_.-]+)@sha256:/;
 
 /** The image of our tasks in a Region, by digest: what was tested is what runs, in both Regions. */
@@ -11,7 +11,7 @@ export class TaskImage {
 
   constructor(deployment: Deployment, region: string) {
     this.uri = deployment.image.replaceAll('{region}', region);
-    if (!byDigest.test(this.uri)) {
+    if (!imageByDigest.test(this.uri)) {
       throw new Error(
         `image ${this.uri} is not named by digest; allowed is repository@sha256:<64 hex digits>, with {region} where the Region stands`,
       );

@@ -67,18 +67,13 @@ export class VaultAccess {
     this.#acknowledgeObjects(grantee, objects);
   }
 
-  #allow(
-    grantee: Grantee,
-    actions: readonly string[],
-    resources: readonly string[],
-    conditions?: Readonly<Record<string, unknown>>,
-  ): void {
+  #allow(grantee: Grantee, actions: readonly string[], resources: readonly string[]): void {
+    grantee.addToPolicy(new iam.PolicyStatement({ actions: [...actions], resources: [...resources] }));
+  }
+
+  #allowVaultKey(grantee: Grantee, actions: readonly string[], conditions: Record<string, unknown>): void {
     grantee.addToPolicy(
-      new iam.PolicyStatement({
-        actions: [...actions],
-        resources: [...resources],
-        ...(conditions !== undefined && { conditions }),
-      }),
+      new iam.PolicyStatement({ actions: [...actions], resources: [this.#keyArn('vault')], conditions }),
     );
   }
 
@@ -93,7 +88,7 @@ export class VaultAccess {
 
   /** Every item is encrypted with its source in the encryption context, so KMS too can tell the sources apart. */
   #grantDataKeys(grantee: Grantee, actions: readonly string[], source: string): void {
-    this.#allow(grantee, actions, [this.#keyArn('vault')], {
+    this.#allowVaultKey(grantee, actions, {
       StringEquals: { 'kms:EncryptionContext:source': source },
     });
   }
@@ -101,7 +96,7 @@ export class VaultAccess {
   /** Where the vault key is the bucket's too, S3 uses it with the caller's right for every object. */
   #grantServerSide(grantee: Grantee, actions: readonly string[]): void {
     if (usesManagedServerSideKey(this.#props.deployment)) return;
-    this.#allow(grantee, actions, [this.#keyArn('vault')], {
+    this.#allowVaultKey(grantee, actions, {
       StringEquals: { 'kms:ViaService': `s3.${this.#props.region}.amazonaws.com` },
       // The object's name stands there when an object has no bucket key.
       StringLike: { 'kms:EncryptionContext:aws:s3:arn': [this.#bucketArn, `${this.#bucketArn}/*`] },

@@ -41,9 +41,9 @@ export function testDeployment(plan: Plan, folder: string): Deployment {
 }
 
 /** All stacks of a plan in an app of their own. */
-export function testStacks(plan: Plan) {
+export function testStacks(plan: Plan, change: Partial<Deployment> = {}) {
   const app = testApp();
-  const deployment = testDeployment(plan, path.join(root, '.cache/test-functions'));
+  const deployment = { ...testDeployment(plan, path.join(root, '.cache/test-functions')), ...change };
   const stacks = buildStacks(app, deployment);
   return { app, deployment, stacks, resources: resolveApp(deployment, Object.values(stacks)) };
 }

@@ -45,10 +45,11 @@ export async function deploySandbox(sandbox: Sandbox, options: DeployOptions): P
 function synthesize(name: string, planFile: string, signal: { signal?: AbortSignal }): Promise<string> {
   const cache = path.join(projectRoot, '.cache/assembly', name);
   return cachedAssembly(cache, hashOfInputs(planFile), (folder) =>
-    runCdk(['synth', '--quiet', '--output', folder, '--context', `plan=${path.resolve(planFile)}`], {
-      environment: {},
-      ...signal,
-    }),
+    runCdk(
+      // Images that were recorded for a real registry mean nothing here.
+      ['synth', '--quiet', '--output', folder, '-c', `plan=${path.resolve(planFile)}`, '-c', 'images=none'],
+      { environment: {}, ...signal },
+    ),
   );
 }
 
