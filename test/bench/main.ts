@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { postgresBinDirectory, startPostgres } from '../../sandbox/postgres/postgres-server.ts';
+import { type ControlPlaneResult, controlPlaneJob } from './control-plane.ts';
 import { loadBigTable, loadDataset } from './dataset.ts';
 import {
   backupJob,
@@ -15,11 +16,19 @@ import {
   restoreJob,
   tableRestoreJob,
 } from './jobs.ts';
-import { type BenchReport, describeMachine, judge, publish, toMarkdown, writeBench } from './report.ts';
+import {
+  type BenchReport,
+  describeMachine,
+  judge,
+  judgeControlPlane,
+  publish,
+  toMarkdown,
+  writeBench,
+} from './report.ts';
 import { openStore } from './store.ts';
 
 const projectRoot = path.resolve(import.meta.dirname, '../..');
-const parts = ['backup', 'restore', 'table', 'big'] as const;
+const parts = ['backup', 'restore', 'table', 'big', 'control'] as const;
 const memoryGigabytes = [0.2, 1, 4];
 
 const options = new Command('npm run bench --')
@@ -70,6 +79,7 @@ async function run(): Promise<void> {
   say(`loading the data (scale ${options.scale}) …`);
   const dataset = await loadDataset(server, 'shop', options.scale);
   const jobs = await runParts(bench, dataset);
+  const control = options.only.split(',').includes('control') ? await runControlPlane(bench) : undefined;
   const memory: MemoryResult[] = options.memory ? await memoryJob(bench, memoryGigabytes) : [];
   const report: BenchReport = {
     at: new Date().toISOString(),
@@ -80,7 +90,8 @@ async function run(): Promise<void> {
     dataset,
     jobs,
     memory,
-    goals: judge(jobs, memory),
+    ...(control === undefined ? {} : { control }),
+    goals: [...judge(jobs, memory), ...judgeControlPlane(control)],
   };
   const files = writeBench(report, path.join(projectRoot, 'out/bench'));
   if (options.docs) publish(report, path.join(projectRoot, 'docs/benchmarks.md'));
@@ -100,6 +111,11 @@ async function runParts(bench: Bench, dataset: Parameters<typeof backupJob>[1]):
     jobs.push(await backupJob(bench, await loadBigTable(bench.server, 'big', options.scale), 4));
   }
   return jobs;
+}
+
+function runControlPlane({ rounds, say }: Bench): Promise<ControlPlaneResult> {
+  say('deploying the control plane on a sandbox, with 100,000 recovery points …');
+  return controlPlaneJob(rounds);
 }
 
 function toolVersions(): Record<string, string> {

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import type { ControlPlaneResult } from './control-plane.ts';
 import type { Dataset } from './dataset.ts';
 import type { JobResult, MemoryResult } from './jobs.ts';
 import type { Measurement } from './measure.ts';
@@ -15,6 +16,7 @@ export interface BenchReport {
   readonly dataset: Dataset;
   readonly jobs: readonly JobResult[];
   readonly memory: readonly MemoryResult[];
+  readonly control?: ControlPlaneResult;
   readonly goals: readonly Goal[];
 }
 
@@ -102,6 +104,37 @@ function scratchGoals(jobs: readonly JobResult[]): Goal[] {
   return [{ what: 'scratch disk', goal: 'none for data', measured: megabytes(most), met: most < 5e6 }];
 }
 
+const mostColdMs = 600;
+const mostBundleBytes = 1.5e6;
+const mostPageMs = 100;
+
+export function judgeControlPlane(control: ControlPlaneResult | undefined): Goal[] {
+  if (control === undefined) return [];
+  const { functions, firstPageMs } = control;
+  const cold = Math.max(...functions.map(({ coldMs }) => coldMs));
+  const bundle = Math.max(...functions.map(({ bundleBytes }) => bundleBytes));
+  return [
+    {
+      what: 'slowest first call of a function',
+      goal: `≤ ${mostColdMs} ms`,
+      measured: `${Math.round(cold)} ms`,
+      met: cold <= mostColdMs,
+    },
+    {
+      what: 'largest bundle of a function',
+      goal: '≤ 1.5 MB',
+      measured: `${(bundle / 1e6).toFixed(2)} MB`,
+      met: bundle <= mostBundleBytes,
+    },
+    {
+      what: 'first page out of 100,000 recovery points',
+      goal: `≤ ${mostPageMs} ms`,
+      measured: `${Math.round(firstPageMs)} ms`,
+      met: firstPageMs <= mostPageMs,
+    },
+  ];
+}
+
 export function writeBench(
   report: BenchReport,
   folder: string,
@@ -137,6 +170,7 @@ export function toMarkdown(report: BenchReport): string {
     report.goals.length > 0 ? goalsTable(report.goals) : '',
     ...report.jobs.map(jobTable),
     report.memory.length > 0 ? memoryTable(report.memory) : '',
+    report.control === undefined ? '' : controlTable(report.control),
   ]
     .filter((part) => part !== '')
     .join('\n\n')
@@ -184,6 +218,19 @@ function memoryTable(memory: readonly MemoryResult[]): string {
   ]);
   return `### Memory, more and more data in one table, 2 connections\n\n${table(
     ['Data', 'Backup s', 'Backup memory', 'Restore s', 'Restore memory'],
+    rows,
+  )}`;
+}
+
+function controlTable({ functions }: ControlPlaneResult): string {
+  const rows = functions.map(({ name, bundleBytes, coldMs, warmMs }) => [
+    name,
+    `${(bundleBytes / 1e6).toFixed(2)} MB`,
+    coldMs.toFixed(0),
+    warmMs.toFixed(0),
+  ]);
+  return `### Functions in the sandbox, as their caller sees them\n\n${table(
+    ['Function', 'Bundle', 'First call ms', 'Next call ms'],
     rows,
   )}`;
 }
