@@ -20,12 +20,14 @@ export async function runDoctor(options: DoctorOptions): Promise<void> {
     const found: Diagnosis[] = [
       { what: 'plan', region: '-', ok: true, detail: `sound, ${notes.length} notes` },
     ];
-    for (const region of [primary, standby]) {
-      progress.update({ doing: `looking at ${region}` });
-      found.push(...(await checkRegion(deployment, region)), await diagnose(trail(region), region));
-    }
-    const pinned = await checkPinnedKey(deployment);
-    found.push(...pinned.checks);
+    // Together: a Region that is lost makes each look wait.
+    progress.update({ doing: `looking at ${primary} and ${standby}` });
+    const looks = [primary, standby].map(async (region) => [
+      ...(await checkRegion(deployment, region)),
+      await diagnose(trail(region), region),
+    ]);
+    const [pinned, ...regions] = await Promise.all([checkPinnedKey(deployment), ...looks]);
+    found.push(...regions.flat(), ...pinned.checks);
     if (options.page === true) found.push(await publishTestPage(deployment));
     const faults = found.filter(({ ok }) => !ok);
     const rows = found.map(({ ok, region, what, detail }) => [ok ? 'ok' : 'FAULT', region, what, detail]);

@@ -4,6 +4,7 @@ import type { CatalogStore } from '../catalog/catalog-store.ts';
 import { HoldfastError } from '../errors.ts';
 import { claimJob, type ClaimJobDependencies } from './claim-job.ts';
 import { claimReplySchema, type ClaimRequest } from './messages.ts';
+import { taskJobSettingsSchema } from './settings.ts';
 import { examplePlan } from './testing.ts';
 
 const noon = new Date('2026-11-02T12:00:00.000Z');
@@ -158,11 +159,12 @@ describe('claimJob', () => {
       const reply = await claimJob({ ...deps, resolvePoint: async () => resolved }, test);
       if (reply.outcome !== 'claimed') throw new Error('not claimed');
       await catalog.fail(reply.jobId, { error: { code: 'INTERNAL', message: 'over' } }, new Date());
-      return reply.environment.find(({ Name }) => Name === 'HOLDFAST_PASSED_OVER')?.Value;
+      const told = Object.fromEntries(reply.environment.map(({ Name, Value }) => [Name, Value]));
+      return taskJobSettingsSchema.parse(told).HOLDFAST_PASSED_OVER;
     };
     expect(await orderOf('none', 0)).toBeUndefined();
-    expect(await orderOf('one', 1)).toBe(`[{"id":"${pointId}","code":"MANIFEST_SIGNATURE"}]`);
-    expect(JSON.parse((await orderOf('many', 11)) ?? '[]')).toHaveLength(10);
+    expect(await orderOf('one', 1)).toEqual([{ id: pointId, code: 'MANIFEST_SIGNATURE' }]);
+    expect(await orderOf('many', 11)).toHaveLength(10);
   });
 
   it('tells the task the user for IAM authentication and the mode of the lock', async () => {
