@@ -35,6 +35,40 @@ describe('the retention role', () => {
   });
 });
 
+describe('a governance lock', () => {
+  let governed: PolicyLab;
+  beforeAll(async () => {
+    governed = await policyLab({ lock: 'governance' });
+  });
+  const bypass = (who: Principal) => governed.onVault(who, 's3:BypassGovernanceRetention');
+
+  it('is lifted by the retention role and by nobody else', async () => {
+    const retention = governed.role(/^holdfast-acme-retention-us-east-1$/);
+    expect(await bypass(retention)).toBe('Allowed');
+    expect(await governed.onVault(retention, 's3:DeleteObjectVersion')).toBe('Allowed');
+    expect(await bypass(administrator())).toBe('ExplicitlyDenied');
+    const deployment = `arn:aws:iam::${account}:role/cdk-hnb659fds-cfn-exec-role-${account}-${primary}`;
+    expect(await bypass(administrator(deployment))).toBe('ExplicitlyDenied');
+    for (const id of [/\.backup\.shop-db\./, /\.restore\.shop-db\./, /^FunctionscheckcopyRole/])
+      expect(await bypass(governed.role(id))).toBe('ExplicitlyDenied');
+  });
+
+  it('is lifted by the retention role of its own Region only', async () => {
+    expect(await bypass(governed.role(/^holdfast-acme-retention-us-west-2$/, standby))).toBe(
+      'ExplicitlyDenied',
+    );
+  });
+
+  it('is bounded as a compliance lock is', async () => {
+    const lockedFor = (days: string) =>
+      governed.onVault(governed.role(/\.backup\.shop-db\./), 's3:PutObjectRetention', {
+        's3:object-lock-remaining-retention-days': days,
+      });
+    expect(await lockedFor('403')).toBe('Allowed');
+    expect(await lockedFor('404')).toBe('ExplicitlyDenied');
+  });
+});
+
 const configuration = [
   's3:DeleteBucketPolicy',
   's3:PutBucketObjectLockConfiguration',

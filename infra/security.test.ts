@@ -31,7 +31,7 @@ const statements = () =>
 const listOf = (value: unknown): string[] => [value].flat() as string[];
 
 describe('cdk-nag AwsSolutions', () => {
-  it.each(['acme', 'drill', 'minimal'] as const)('finds nothing in %s', async (name) => {
+  it.each(['acme', 'drill', 'minimal', 'rds-iam'] as const)('finds nothing in %s', async (name) => {
     const { app: one } = testStacks(await examplePlan(name));
     expect(new AwsSolutionsChecks(one).validateScope(one).violations).toEqual([]);
   });

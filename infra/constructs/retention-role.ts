@@ -9,8 +9,8 @@ export interface RetentionRoleProps {
 }
 
 /**
- * The only role that may delete versions, and only those whose lock has ended: it has no right to bypass one. Retention
- * runs will be Lambda functions; until they exist nothing uses it.
+ * The only role that may delete versions: those whose lock has ended, and with governance locks, where lifting one is left
+ * open, those that somebody gives up earlier. Retention runs will be Lambda functions; until they exist nothing uses it.
  */
 export class RetentionRole extends Construct {
   readonly role: iam.Role;
@@ -19,9 +19,10 @@ export class RetentionRole extends Construct {
     super(scope, id);
     const { deployment, side } = props;
     const bucketArn = `arn:aws:s3:::${deployment.names.vaultBucket(side.region)}`;
+    const isGovernance = deployment.plan.vault.lock === 'governance';
     this.role = new iam.Role(this, 'Role', {
       roleName: namedRoles(deployment).retention(side.region),
-      description: 'Deletes versions of the vault whose lock has ended, after a reviewed plan',
+      description: `Deletes versions of the vault ${isGovernance ? '' : 'whose lock has ended, '}after a reviewed plan`,
       assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
     });
     this.role.addToPolicy(
@@ -38,6 +39,7 @@ export class RetentionRole extends Construct {
           's3:GetObjectRetention',
           's3:GetObjectLegalHold',
           's3:DeleteObjectVersion',
+          ...(isGovernance ? ['s3:BypassGovernanceRetention'] : []),
         ],
         resources: [`${bucketArn}/v1/*`],
       }),

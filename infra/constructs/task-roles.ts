@@ -4,6 +4,7 @@ import { type StateMachineName, stateMachineNames } from '../../core/plan/names.
 import type { SourcePlan } from '../../core/plan/plan.ts';
 import type { Deployment, Side } from '../deployment.ts';
 import { grantCatalog } from './catalog-access.ts';
+import { grantDatabases } from './database-access.ts';
 import { grantSecrets } from './secret-access.ts';
 import { VaultAccess } from './vault-access.ts';
 import type { VaultKeys } from './vault-keys.ts';
@@ -60,17 +61,18 @@ const grants: Readonly<
   backup: (role, source, props) => {
     vaultOf(props).grantWrite(role, source.id);
     grantSecrets(role, props, [source]);
+    // After a planned failover the tasks of one Region read the database of the other, which its endpoint's name tells.
+    const { primary, standby } = props.deployment.plan.regions;
+    grantDatabases(role, { ...props, regions: [primary, standby] }, [source]);
   },
   // By source and not by target: the rows of all sources are worth more than the passwords of a Region's targets, and a
   // role for each pair would take more roles than an account has.
   restore: (role, source, props) => {
     const { deployment, side } = props;
     vaultOf(props).grantRead(role, source.id);
-    grantSecrets(
-      role,
-      props,
-      deployment.plan.targets.filter((target) => target.region === side.region),
-    );
+    const targets = deployment.plan.targets.filter((target) => target.region === side.region);
+    grantSecrets(role, props, targets);
+    grantDatabases(role, { ...props, regions: [side.region] }, targets);
   },
   // Its server is beside it and lets anyone in, so it gets no secret at all.
   'restore-test': (role, source, props) => vaultOf(props).grantRead(role, source.id),

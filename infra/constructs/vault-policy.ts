@@ -37,7 +37,7 @@ export interface VaultPolicyProps {
 
 /**
  * Explicit denies: they hold against every identity policy of the account, administrators included. Each action has at
- * most one exempt role. Bypassing a lock has none.
+ * most one exempt role. Bypassing a compliance lock has none, and would have no effect.
  */
 export function vaultPolicyStatements(props: VaultPolicyProps): iam.PolicyStatement[] {
   const { deployment, side } = props;
@@ -51,7 +51,7 @@ export function vaultPolicyStatements(props: VaultPolicyProps): iam.PolicyStatem
   return [
     deny(props, 'OnlyRetentionDeletes', { actions: deletingActions, exempt: retention, on: 'objects' }),
     deny(props, 'NobodyRetags', { actions: untaggingActions, exempt: retention, on: 'objects' }),
-    deny(props, 'NobodyBypassesALock', { actions: ['s3:BypassGovernanceRetention'], on: 'objects' }),
+    denyBypass(props, retention),
     deny(props, 'OnlyDeploymentConfigures', {
       actions: configurationActions,
       exempt: deploymentRole,
@@ -65,6 +65,14 @@ export function vaultPolicyStatements(props: VaultPolicyProps): iam.PolicyStatem
     ...(deployment.plan.vault.lock === 'none' ? [] : [boundLocks(props)]),
     writeOnce(props),
   ];
+}
+
+/** A governance lock is there to be lifted before its time, so one role can; of a compliance lock nobody can, so nobody may. */
+function denyBypass(props: VaultPolicyProps, retention: string): iam.PolicyStatement {
+  const bypass = { actions: ['s3:BypassGovernanceRetention'], on: 'objects' } as const;
+  return props.deployment.plan.vault.lock === 'governance'
+    ? deny(props, 'OnlyRetentionBypassesALock', { ...bypass, exempt: retention })
+    : deny(props, 'NobodyBypassesALock', bypass);
 }
 
 interface Denial {
@@ -87,7 +95,7 @@ function deny(props: VaultPolicyProps, sid: string, denial: Denial): iam.PolicyS
   });
 }
 
-/** A compliance lock cannot be taken back, so a stolen writer must not be able to lock terabytes for a hundred years. */
+/** A lock is hard or impossible to take back, so a stolen writer must not be able to lock terabytes for a hundred years. */
 function boundLocks(props: VaultPolicyProps): iam.PolicyStatement {
   const maximum = props.deployment.plan.vault.retentionDays + lockToleranceDays;
   return new iam.PolicyStatement({

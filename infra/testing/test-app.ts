@@ -21,7 +21,7 @@ export function testApp(): App {
   return new App({ context, analyticsReporting: false });
 }
 
-export async function examplePlan(name: 'acme' | 'drill' | 'minimal' = 'acme'): Promise<Plan> {
+export async function examplePlan(name: 'acme' | 'drill' | 'minimal' | 'rds-iam' = 'acme'): Promise<Plan> {
   return loadPlan(path.join(root, `examples/${name}.yaml`));
 }
 
