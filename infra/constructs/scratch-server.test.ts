@@ -5,17 +5,29 @@ import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { scratchScript } from './scratch-server.ts';
 
+const python = path.resolve(import.meta.dirname, '../../.cache/venv/bin/python');
+
 /**
  * Stands for the image's entry point: while it sets up, it is a shell that does not hear the interrupt (a shell starts
- * background jobs that way); then it becomes a server that needs a moment to end.
+ * background jobs that way); then it becomes a server that needs a moment to end. Python leaves an ignored interrupt alone
+ * until the handler is there, as PostgreSQL does; Node hears it before.
  */
 const entryPoint = `#!/bin/sh
 echo "arguments: $*"
 sleep "$SETUP_SECONDS"
-exec "${process.execPath}" -e '
-  process.once("SIGINT", () => setTimeout(() => { console.log("shut down"); process.exit(0); }, 300));
-  console.log("ready");
-  setTimeout(() => process.exit(7), Number(process.env.LIFE_SECONDS) * 1000);
+exec "${python}" -c '
+import os, signal, sys, time
+
+def end(*_):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    time.sleep(0.3)
+    print("shut down", flush=True)
+    sys.exit(0)
+
+signal.signal(signal.SIGINT, end)
+print("ready", flush=True)
+time.sleep(float(os.environ["LIFE_SECONDS"]))
+sys.exit(7)
 '
 `;
 
