@@ -4,6 +4,7 @@ import { table } from '../tables.ts';
 import { type DeploymentOptions, openDeployment } from './deployment.ts';
 import { checkPinnedKey } from './doctor-signing-key.ts';
 import { checkRegion, diagnose, type Diagnosis, publishTestPage } from './doctor-checks.ts';
+import { lockOfVault } from './doctor-lock.ts';
 import { trail } from './doctor-trail.ts';
 
 export interface DoctorOptions extends DeploymentOptions {
@@ -24,6 +25,7 @@ export async function runDoctor(options: DoctorOptions): Promise<void> {
     progress.update({ doing: `looking at ${primary} and ${standby}` });
     const looks = [primary, standby].map(async (region) => [
       ...(await checkRegion(deployment, region)),
+      await diagnose(lockOfVault(deployment, region), region),
       await diagnose(trail(region), region),
     ]);
     const [pinned, ...regions] = await Promise.all([checkPinnedKey(deployment), ...looks]);

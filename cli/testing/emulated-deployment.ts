@@ -1,6 +1,11 @@
 import { CloudTrailClient, CreateTrailCommand, StartLoggingCommand } from '@aws-sdk/client-cloudtrail';
 import { CreateAliasCommand, CreateKeyCommand, KMSClient, ReplicateKeyCommand } from '@aws-sdk/client-kms';
-import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  PutBucketVersioningCommand,
+  PutObjectLockConfigurationCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { CreateStateMachineCommand, SFNClient } from '@aws-sdk/client-sfn';
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
@@ -63,7 +68,14 @@ async function deployRegion(plan: Plan, settings: ReturnType<EmulatedDeployment[
   await createCatalogTable(new DynamoDBClient(settings), names.table);
   const s3 = new S3Client({ ...settings, forcePathStyle: true });
   const Bucket = names.vaultBucket(settings.region);
-  await s3.send(new CreateBucketCommand({ Bucket }));
+  const { lock, retentionDays } = plan.vault;
+  await s3.send(new CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: lock !== 'none' }));
+  if (lock !== 'none') {
+    const Mode = lock === 'governance' ? 'GOVERNANCE' : 'COMPLIANCE';
+    const Rule = { DefaultRetention: { Mode, Days: retentionDays } } as const;
+    const ObjectLockConfiguration = { ObjectLockEnabled: 'Enabled', Rule } as const;
+    await s3.send(new PutObjectLockConfigurationCommand({ Bucket, ObjectLockConfiguration }));
+  }
   await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }));
   const secrets = new SecretsManagerClient(settings);
   for (const Name of ['shop-db/backup', 'shop-db/restored']) {

@@ -99,10 +99,13 @@ function vaultChecks(sandbox: Sandbox, plan: Plan, region: string): Check[] {
   ];
   if (plan.vault.lock !== 'none') {
     checks.push([
-      'object lock on the vault',
-      async () =>
-        (await s3.send(new GetObjectLockConfigurationCommand(bucket))).ObjectLockConfiguration
-          ?.ObjectLockEnabled === 'Enabled',
+      `${plan.vault.lock} lock on the vault`,
+      async () => {
+        const { ObjectLockConfiguration: lock } = await s3.send(
+          new GetObjectLockConfigurationCommand(bucket),
+        );
+        return lock?.Rule?.DefaultRetention?.Mode === plan.vault.lock.toUpperCase();
+      },
     ]);
   }
   return checks;
