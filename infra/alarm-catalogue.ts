@@ -18,6 +18,8 @@ export const alarmKinds = {
   'vault-configuration-changed':
     'Someone tried to change what protects the vault: lock, replication, lifecycle or policy.',
   'key-endangered': 'Someone tried to disable or delete a key of the vault, or to change its policy.',
+  'trail-endangered':
+    'Someone tried to stop, delete or change a CloudTrail trail; without one the alarms for tampering hear nothing.',
 } as const;
 
 export type AlarmKind = keyof typeof alarmKinds;

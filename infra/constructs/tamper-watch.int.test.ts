@@ -100,3 +100,18 @@ describe('the watch over the vault', () => {
     expect(await s3('GetBucketPolicy', vault)).toBe(false);
   });
 });
+
+describe('the watch over trails', () => {
+  const trail = (eventName: string, eventSource = 'cloudtrail.amazonaws.com') =>
+    isTold('trail-endangered', { eventSource, eventName, requestParameters: { name: 'organisation' } });
+
+  it.each(['DeleteTrail', 'PutEventSelectors', 'StopLogging', 'UpdateTrail'])('tells of %s', async (name) => {
+    expect(await trail(name)).toBe(true);
+  });
+
+  it('is silent about looking at them and about what begins, and about calls that are named alike', async () => {
+    for (const name of ['DescribeTrails', 'GetTrailStatus', 'StartLogging', 'CreateTrail'])
+      expect([name, await trail(name)]).toEqual([name, false]);
+    expect(await trail('StopLogging', 'eks.amazonaws.com')).toBe(false);
+  });
+});

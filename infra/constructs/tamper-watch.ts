@@ -50,6 +50,9 @@ const keyCalls = [
   'UpdatePrimaryRegion',
 ];
 
+/** The trail says of its own end as the last thing; whoever means harm begins there. */
+const trailCalls = ['DeleteTrail', 'PutEventSelectors', 'StopLogging', 'UpdateTrail'];
+
 /**
  * Tells on-call of every call that touches what protects the vault, also of those that were refused and of the two roles
  * that may: a deployment that nobody announced is as bad as a thief. EventBridge gets the calls from a CloudTrail trail with
@@ -64,6 +67,8 @@ export class TamperWatch extends Construct {
       calls: bucketCalls,
       about: { requestParameters: { bucketName: [deployment.names.vaultBucket(side.region)] } },
     });
+    // Any trail of the account, in the Region that is its home.
+    this.#watch(props, 'trail-endangered', { source: 'cloudtrail.amazonaws.com', calls: trailCalls });
     const { vault, signing } = keys;
     this.#watch(props, 'key-endangered', {
       source: 'kms.amazonaws.com',
@@ -90,8 +95,8 @@ export class TamperWatch extends Construct {
     what: {
       readonly source: string;
       readonly calls: readonly string[];
-      /** Further conditions on the event's detail. */
-      readonly about: Readonly<Record<string, unknown>>;
+      /** Further conditions on the event's detail. @default - none */
+      readonly about?: Readonly<Record<string, unknown>>;
     },
   ): void {
     const rule = new events.Rule(this, kind, {
