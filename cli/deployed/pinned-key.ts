@@ -9,7 +9,7 @@ import { clientSettings, type Deployment } from './deployment.ts';
  * belongs into the repository with the plan. It is never taken from the vault, where an attacker could put another.
  */
 export function pinnedKeyFile({ names, planFile }: Pick<Deployment, 'names' | 'planFile'>): string {
-  return path.join(path.dirname(planFile), `${names.prefix}.signing-key.pub.pem`);
+  return path.join(path.dirname(planFile), names.signingKeyFile);
 }
 
 /** The PEM text, `undefined` when there is no such file. */

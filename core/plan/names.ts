@@ -13,6 +13,8 @@ export interface DeploymentNames {
   readonly cluster: string;
   readonly vaultKeyAlias: string;
   readonly signingKeyAlias: string;
+  /** Beside the plan file: the public half of the signing key, as it was pinned. */
+  readonly signingKeyFile: string;
   readonly alarmTopic: string;
   readonly scheduleGroup: string;
   readonly scheduleDeadLetterQueue: string;
@@ -61,6 +63,7 @@ export function deploymentNames(plan: Pick<Plan, 'name' | 'account'>): Deploymen
     cluster: prefix,
     vaultKeyAlias: `alias/${prefix}-vault`,
     signingKeyAlias: `alias/${prefix}-signing`,
+    signingKeyFile: `${prefix}.signing-key.pub.pem`,
     alarmTopic: `${prefix}-alarms`,
     scheduleGroup: prefix,
     scheduleDeadLetterQueue: `${prefix}-schedule-dlq`,

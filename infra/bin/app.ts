@@ -2,18 +2,20 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { Annotations, App, DefaultStackSynthesizer, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
+import { isHoldfastError } from '../../core/errors.ts';
 import { deploymentNames } from '../../core/plan/names.ts';
 import { loadPlan } from '../../core/plan/load-plan.ts';
 import { buildLambdas } from '../build-lambdas.ts';
 import { buildStacks } from '../stacks/build-stacks.ts';
-import { readTaskImages, type TaskImages, taskImagesFile } from '../task-images.ts';
+import { readTaskImages, taskImagesFile } from '../task-images.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const app = new App();
 const planFile = planFileOf(app);
-const plan = await loadPlan(planFile);
+const plan = await loadPlan(planFile).catch(sayAndExit);
 const names = deploymentNames(plan);
-const images = recordedImages(app);
+const takeRecorded = takesRecorded(app);
+const images = takeRecorded ? readTaskImages(taskImagesFile(planFile, names)) : undefined;
 
 buildStacks(app, {
   plan,
@@ -23,7 +25,9 @@ buildStacks(app, {
   scratchImages: images?.scratch,
   bootstrapQualifier:
     contextText(app, '@aws-cdk/core:bootstrapQualifier') ?? DefaultStackSynthesizer.DEFAULT_QUALIFIER,
-  signingPublicKey: readIfThere(path.join(path.dirname(planFile), `${plan.name}.signing.pub.pem`)),
+  signingPublicKey: takeRecorded
+    ? readIfThere(path.join(path.dirname(planFile), names.signingKeyFile))
+    : undefined,
 });
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
 app.synth();
@@ -36,11 +40,22 @@ function planFileOf(scope: App): string {
   return fs.existsSync(own) ? own : path.join(root, 'examples/acme.yaml');
 }
 
-/** What `npm run image:push` wrote beside the plan; `-c images=none` leaves it aside, for a sandbox has no registry. */
-function recordedImages(scope: App): TaskImages | undefined {
-  const given = contextText(scope, 'images');
-  if (given !== undefined && given !== 'none') throw new Error(`context images is ${given}; allowed is none`);
-  return given === 'none' ? undefined : readTaskImages(taskImagesFile(planFile, names));
+/**
+ * What was recorded beside the plan of the account it is deployed to: images (`npm run image:push`) and the signing key
+ * (`holdfast doctor`). `-c recorded=none` leaves both aside, for a sandbox has no registry and other keys each time.
+ */
+function takesRecorded(scope: App): boolean {
+  const given = contextText(scope, 'recorded');
+  if (given !== undefined && given !== 'none')
+    throw new Error(`context recorded is ${given}; allowed is none`);
+  return given !== 'none';
+}
+
+/** A mistake in the plan is its author's to see, not a stack trace's. */
+function sayAndExit(error: unknown): never {
+  if (!isHoldfastError(error)) throw error;
+  process.stderr.write(`${error.message}\n${error.hint === undefined ? '' : `hint: ${error.hint}\n`}`);
+  process.exit(error.exitCode);
 }
 
 /** Synthesis needs no image, a deployment does: no task could start. */

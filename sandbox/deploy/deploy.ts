@@ -46,8 +46,8 @@ function synthesize(name: string, planFile: string, signal: { signal?: AbortSign
   const cache = path.join(projectRoot, '.cache/assembly', name);
   return cachedAssembly(cache, hashOfInputs(planFile), (folder) =>
     runCdk(
-      // Images that were recorded for a real registry mean nothing here.
-      ['synth', '--quiet', '--output', folder, '-c', `plan=${path.resolve(planFile)}`, '-c', 'images=none'],
+      // Images and keys that were recorded for a real account mean nothing here.
+      ['synth', '--quiet', '--output', folder, '-c', `plan=${path.resolve(planFile)}`, '-c', 'recorded=none'],
       { environment: {}, ...signal },
     ),
   );
