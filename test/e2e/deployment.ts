@@ -12,6 +12,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseDocument } from 'yaml';
 import { openDeployedVault } from '../../cli/deployed/vault.ts';
+import { type CliResult, runCli } from '../../cli/testing/run-cli.ts';
 import { createDynamoCatalogStore } from '../../core/catalog/catalog-store.dynamodb.ts';
 import type { CatalogStore } from '../../core/catalog/catalog-store.ts';
 import type { Job } from '../../core/catalog/job.ts';
@@ -24,6 +25,7 @@ import { type PostgresServer, startPostgres } from '../../sandbox/postgres/postg
 import { listContainers, type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 
 const projectRoot = path.resolve(import.meta.dirname, '../..');
+const planFile = path.join(projectRoot, '.cache/e2e/holdfast.yaml');
 
 /** How an execution ended, and the job it left in the catalogue of its Region. */
 export interface Ended {
@@ -50,6 +52,8 @@ export interface Deployment {
   ended(executionArn: string): Promise<Ended>;
   run(machine: StateMachineName, region: string, input: unknown): Promise<Ended>;
   backUp(source: string): Promise<Ended>;
+  /** `holdfast` as a person's shell would run it, with words split at blanks, here or over another network. */
+  cli(words: string, endpoint?: string): Promise<CliResult>;
   /** The process that stands for the running task of a source. */
   taskOf(source: string): { readonly pid: number; readonly log: string } | undefined;
   storeSecret(region: string, name: string, secret: object): Promise<void>;
@@ -61,22 +65,41 @@ interface Credentials {
   readonly secretAccessKey: string;
 }
 
+/** Killed at moments that nobody chose. */
+export const shotSources = ['shot-a-db', 'shot-b-db', 'shot-c-db'];
+
 /** Sources beside `shop-db`, one for each disturbance, so that these can happen at the same time. */
-export const disturbedSources = ['cut-db', 'denied-db', 'killed-db', 'odd-db', 'reply-db', 'twice-db'];
+const disturbedSources = [
+  'cut-db',
+  'dead-db',
+  'denied-db',
+  'expired-db',
+  'far-db',
+  'killed-db',
+  'odd-db',
+  'reply-db',
+  ...shotSources,
+  'stopped-db',
+  'twice-db',
+];
 
 export async function startDeployment(): Promise<Deployment> {
   const [sandbox, server] = await Promise.all([startSandbox(), startPostgres()]);
   try {
+    writePlan();
     const load = loadShop(server, { database: 'shop_db', scale: 0.02 });
-    const [plan] = await Promise.all([deploySandbox(sandbox, { planFile: planFile() }), load]);
+    const [plan] = await Promise.all([deploySandbox(sandbox, { planFile }), load]);
     const { primary } = plan.regions;
     // What is opened here as the command line would open it finds the sandbox as every process does.
     Object.assign(process.env, sandbox.environment(primary));
     const deployment = assemble(sandbox, server, plan);
     for (const source of plan.sources) {
       const database = databaseOf(source.id);
-      if (source.id !== 'shop-db')
+      if (source.id !== 'shop-db') {
         await sql(server, 'postgres', `create database ${database} template shop_db`);
+        // Rows of another source must not pass for these.
+        await sql(server, database, `update shop.customers set name = '${source.id}' where id = 1`);
+      }
       // The test with the odd password makes this one.
       if (source.id !== 'odd-db')
         await deployment.storeSecret(primary, source.connection.secret, server.connectionTo(database));
@@ -92,7 +115,7 @@ export function databaseOf(source: string): string {
   return source.replaceAll('-', '_');
 }
 
-function planFile(): string {
+function writePlan(): void {
   const document = parseDocument(fs.readFileSync(path.join(projectRoot, 'examples/drill.yaml'), 'utf8'));
   document.set('name', 'e2e');
   for (const source of disturbedSources) {
@@ -104,14 +127,12 @@ function planFile(): string {
       runTime: '5m',
     });
   }
-  document.setIn(['targets', 'shop-db-tables'], {
-    region: 'us-west-2',
-    connection: { secret: 'shop-db/tables', tls: 'disable' },
-  });
-  const file = path.join(projectRoot, '.cache/e2e/holdfast.yaml');
-  fs.mkdirSync(path.dirname(file), { recursive: true });
-  fs.writeFileSync(file, document.toString());
-  return file;
+  const target = (id: string, region: string, secret: string) =>
+    document.setIn(['targets', id], { region, connection: { secret, tls: 'disable' } });
+  target('shop-db-tables', 'us-west-2', 'shop-db/tables');
+  target('odd-db-restored', 'us-west-2', 'odd-db/restored');
+  fs.mkdirSync(path.dirname(planFile), { recursive: true });
+  fs.writeFileSync(planFile, document.toString());
 }
 
 function assemble(sandbox: Sandbox, server: PostgresServer, plan: Plan): Deployment {
@@ -158,6 +179,10 @@ function assemble(sandbox: Sandbox, server: PostgresServer, plan: Plan): Deploym
     ended,
     run,
     backUp: (source) => run('backup', primary, { source }),
+    cli: (words, endpoint = sandbox.endpoint) =>
+      runCli([...words.split(' '), '--plan', planFile], {
+        env: { ...sandbox.environment(primary), AWS_ENDPOINT_URL: endpoint },
+      }),
     taskOf: (source) =>
       listContainers(path.join(sandbox.directory, 'containers')).find(({ pid }) =>
         environmentOf(pid).includes(`HOLDFAST_SOURCE=${source}`),
@@ -183,26 +208,6 @@ export function environmentOf(pid: number): string[] {
   } catch {
     return [];
   }
-}
-
-/** Rows and a digest of the content of every table. */
-export async function contentOf(server: PostgresServer, database: string): Promise<Record<string, string>> {
-  const tables = await sql<{ name: string }>(
-    server,
-    database,
-    `select format('%I.%I', schemaname, tablename) as name from pg_tables
-      where schemaname not in ('pg_catalog', 'information_schema') order by 1`,
-  );
-  const content: Record<string, string> = {};
-  for (const { name } of tables) {
-    const [row] = await sql<{ rows: string }>(
-      server,
-      database,
-      `select count(*) || ' rows ' || coalesce(md5(string_agg(md5(t::text), '' order by md5(t::text))), '') as rows from ${name} t`,
-    );
-    content[name] = row?.rows ?? '';
-  }
-  return content;
 }
 
 /** Until it holds; the execution that it waits for has its own end, so this one is the test's. */

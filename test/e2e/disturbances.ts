@@ -1,234 +1,157 @@
-import { DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb';
-import { ListObjectVersionsCommand } from '@aws-sdk/client-s3';
-import { GetExecutionHistoryCommand, SFNClient } from '@aws-sdk/client-sfn';
-import fs from 'node:fs';
-import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
-import { sql } from '../../sandbox/drill/workload/load-shop.ts';
-import type { FaultRule } from '../../sandbox/router/faults.ts';
-import { databaseOf, type Deployment, environmentOf, until } from './deployment.ts';
+import { expect, it } from 'vitest';
+import { startFaultyProxy } from '../../core/vault/testing/faulty-proxy.ts';
+import { type Deployment, until } from './deployment.ts';
+import {
+  alarmState,
+  attemptsOf,
+  contentNow,
+  disturb,
+  expectNoPoint,
+  expectPoints,
+  folderOf,
+  isGreen,
+  slowDown,
+  underWay,
+} from './disturb.ts';
 
-const patience = 240_000;
-
-/** Whole backups that something happens to, each to a source of its own and all at the same time. */
+/** Whole backups over vaults, networks and schedules that are not what they should be. */
 export function describeDisturbances(deployed: () => Deployment): void {
-  const folder = (source: string) => `v1/${source}/`;
-  const disturb = (rule: FaultRule) => deployed().sandbox.faults.add({ service: 's3', ...rule });
-  const hits = (rule: number) => deployed().sandbox.faults.hits(rule);
-
-  /** Stores a few objects, slowly, and says when the first of them is on its way. */
-  async function underWay(source: string): Promise<void> {
-    const slow = disturb({
-      operation: 'PutObject',
-      path: folder(source),
-      effect: 'delay',
-      delayMilliseconds: 500,
-      first: 3,
+  it('goes on where it was after the vault reset every connection for 30 s', async () => {
+    const done = deployed().backUp('cut-db');
+    await underWay(deployed(), 'cut-db');
+    const cut = disturb(deployed(), {
+      path: folderOf('cut-db'),
+      effect: 'reset',
+      until: Date.now() + 30_000,
     });
-    await until(() => hits(slow) > 0);
-  }
-
-  /** What vault and catalogue say of a source is the same, and all of it can be restored. */
-  async function expectPoints(source: string, ids: readonly (string | undefined)[]): Promise<void> {
-    const { primary } = deployed();
-    const vault = await deployed().vault(primary);
-    const listed = (await vault.list(source)).map(({ manifest, state }) => [manifest.id, state]);
-    expect(listed).toEqual(ids.map((id) => [id, 'available']));
-    const recorded = await deployed().catalog(primary).listRecoveryPoints({ source });
-    expect(recorded.map(({ id, state }) => [id, state])).toEqual(ids.map((id) => [id, 'protected']));
-    for (const id of ids) {
-      expect(await vault.verify(source, id ?? '', { deep: true })).toMatchObject({ ok: true, problems: [] });
-    }
-  }
-
-  const foldersOf = async (source: string) => {
-    const { primary, names } = deployed();
-    const command = new ListObjectVersionsCommand({
-      Bucket: names.vaultBucket(primary),
-      Prefix: folder(source),
-    });
-    const { Versions } = await deployed().s3(primary).send(command);
-    return new Set((Versions ?? []).map(({ Key }) => Key?.split('/')[2]));
-  };
-
-  describe.concurrent('a backup that is disturbed', { timeout: patience }, () => {
-    it('goes on where it was after the vault reset every connection for 30 s', async () => {
-      const done = deployed().backUp('cut-db');
-      await underWay('cut-db');
-      const cut = disturb({ path: folder('cut-db'), effect: 'reset', until: Date.now() + 30_000 });
-      const { status, job } = await done;
-      expect([status, job?.state]).toEqual(['SUCCEEDED', 'completed']);
-      expect(hits(cut)).toBeGreaterThan(3);
-      await expectPoints('cut-db', [job?.recoveryPointId]);
-      // No second attempt: that one would have written below an id of its own.
-      expect(await foldersOf('cut-db')).toEqual(new Set([job?.recoveryPointId]));
-    });
-
-    it('fails, is recorded and shows no point when the vault refuses it, and the next one succeeds', async () => {
-      const { catalog, primary, vault, backUp } = deployed();
-      const rule = disturb({ path: folder('denied-db'), effect: 'deny' });
-      const failed = await backUp('denied-db');
-      deployed().sandbox.faults.remove(rule);
-      expect([failed.status, failed.error]).toEqual(['FAILED', 'VaultAccessDenied']);
-      expect(failed.job).toMatchObject({ state: 'failed', error: { code: 'VAULT_ACCESS_DENIED' } });
-      expect(await catalog(primary).listRecoveryPoints({ source: 'denied-db' })).toEqual([]);
-      await expect((await vault(primary)).list('denied-db')).rejects.toMatchObject({
-        code: 'SOURCE_NOT_FOUND',
-      });
-      expect(await catalog(primary).leaseOf('denied-db')).toBeUndefined();
-      const { status, job } = await backUp('denied-db');
-      expect([status, job?.state]).toEqual(['SUCCEEDED', 'completed']);
-      await expectPoints('denied-db', [job?.recoveryPointId]);
-    });
-
-    it('runs once when two executions start for the same scheduled time', async () => {
-      const input = { source: 'twice-db', scheduledFor: '2026-11-02T02:00:00Z' };
-      const { run, primary } = deployed();
-      const both = await Promise.all([run('backup', primary, input), run('backup', primary, input)]);
-      expect(both.map(({ status }) => status)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
-      const [made, skipped] = both.map(({ job }) => job).toSorted((a, b) => (a!.state < b!.state ? -1 : 1));
-      expect([made?.state, skipped?.state]).toEqual(['completed', 'skipped']);
-      expect(skipped).toMatchObject({ runningJobId: made?.id });
-      await expectPoints('twice-db', [made?.recoveryPointId]);
-    });
-
-    it('is tried again after kill -9 of its task, and only the whole point is listed', async () => {
-      const { backUp, taskOf } = deployed();
-      const done = backUp('killed-db');
-      await underWay('killed-db');
-      const stuck = disturb({
-        operation: 'PutObject',
-        path: folder('killed-db'),
-        effect: 'delay',
-        delayMilliseconds: 15_000,
-      });
-      await until(async () => hits(stuck) > 0 && (await foldersOf('killed-db')).size > 0);
-      const task = taskOf('killed-db');
-      expect(task).toBeDefined();
-      process.kill(-task!.pid, 'SIGKILL');
-      deployed().sandbox.faults.remove(stuck);
-      const first = await done;
-      expect([first.status, first.job?.state]).toEqual(['SUCCEEDED', 'completed']);
-      await expectPoints('killed-db', [first.job?.recoveryPointId]);
-      const written = await foldersOf('killed-db');
-      expect(written.size).toBe(2);
-      const next = await backUp('killed-db');
-      expect(next.job?.state).toBe('completed');
-      await expectPoints('killed-db', [next.job?.recoveryPointId, first.job?.recoveryPointId]);
-    });
-
-    it('makes its point once when the reply to the manifest is lost', async () => {
-      const rule = disturb({
-        operation: 'PutObject',
-        path: /v1\/reply-db\/.*manifest\.json/,
-        effect: 'lostReply',
-        first: 1,
-      });
-      const { status, job } = await deployed().backUp('reply-db');
-      expect([status, job?.state, hits(rule)]).toEqual(['SUCCEEDED', 'completed', 1]);
-      await expectPoints('reply-db', [job?.recoveryPointId]);
-      expect((await foldersOf('reply-db')).size).toBe(1);
-    });
-
-    it('works with a password of every special character, which shows nowhere', async () => {
-      const { server, storeSecret, primary, start, ended, taskOf } = deployed();
-      const password = oddPassword();
-      const literal = `'${password.replaceAll("'", "''")}'`;
-      await sql(
-        server,
-        'postgres',
-        `set standard_conforming_strings = on; create role odd superuser login password ${literal}`,
-      );
-      const connection = { ...server.connectionTo(databaseOf('odd-db')), username: 'odd', password };
-      await storeSecret(primary, 'odd-db/backup', connection);
-      const executionArn = await start('backup', primary, { source: 'odd-db' });
-      const seen = watchProcesses(() => taskOf('odd-db')?.pid);
-      await underWay('odd-db');
-      const { status, job } = await ended(executionArn);
-      const processes = seen.stop();
-      expect([status, job?.state]).toEqual(['SUCCEEDED', 'completed']);
-      expect(processes.text).toContain('pg_dump');
-      const places = {
-        'process list': processes.text,
-        'task logs': logs(),
-        'execution history': await history(executionArn),
-        catalogue: await catalogue(),
-        manifest: JSON.stringify(
-          (await (await deployed().vault(primary)).open('odd-db', job?.recoveryPointId ?? '')).manifest,
-        ),
-      };
-      expect(places['task logs']).toContain('"source":"odd-db"');
-      expect(places['execution history']).toContain('odd-db');
-      expect(places.catalogue).toContain('odd-db');
-      for (const [place, text] of Object.entries(places)) {
-        for (const form of formsOf(password)) expect(text.includes(form), place).toBe(false);
-      }
-      await expectPoints('odd-db', [job?.recoveryPointId]);
-    });
-
-    const logs = () => {
-      const directory = path.join(deployed().sandbox.directory, 'containers');
-      const files = fs.readdirSync(directory);
-      return files.map((name) => fs.readFileSync(path.join(directory, name), 'utf8')).join('\n');
-    };
-    const history = async (executionArn: string) => {
-      const client = new SFNClient(deployed().settings(deployed().primary));
-      const command = new GetExecutionHistoryCommand({ executionArn, maxResults: 1000 });
-      return JSON.stringify((await client.send(command)).events);
-    };
-    const catalogue = async () => {
-      const client = new DynamoDBClient(deployed().settings(deployed().primary));
-      return JSON.stringify(
-        (await client.send(new ScanCommand({ TableName: deployed().names.table }))).Items,
-      );
-    };
+    const { status, job } = await done;
+    expect([status, job?.state]).toEqual(['SUCCEEDED', 'completed']);
+    expect(cut.hits()).toBeGreaterThan(3);
+    expect(await alarmState(deployed(), 'backup-failed', 'cut-db')).not.toBe('ALARM');
+    // No second attempt: that one would have written below an id of its own.
+    expect(await attemptsOf(deployed(), 'cut-db')).toEqual([job?.recoveryPointId]);
+    await expectPoints(deployed(), 'cut-db', [
+      [job?.recoveryPointId, await contentNow(deployed(), 'cut-db')],
+    ]);
   });
-}
 
-/** Every printable character of ASCII that is neither letter nor digit, and some beyond. */
-function oddPassword(): string {
-  const ascii = Array.from({ length: 0x7f - 0x20 }, (_, index) => String.fromCharCode(0x20 + index));
-  return `Kf7q${ascii.filter((character) => !/[A-Za-z0-9]/.test(character)).join('')}ä€ q7fK`;
-}
+  it('fails, rings and shows no point when the vault refuses it, and the next one succeeds', async () => {
+    const rule = disturb(deployed(), { path: folderOf('denied-db'), effect: 'deny' });
+    const told = await deployed().cli('backup denied-db --wait --json');
+    rule.remove();
+    expect([told.code, told.json()]).toEqual([
+      1,
+      {
+        error: {
+          code: 'VAULT_ACCESS_DENIED',
+          message: expect.stringContaining('AccessDenied'),
+          hint: expect.stringContaining('does the role allow'),
+        },
+      },
+    ]);
+    const [failed] = await deployed().catalog(deployed().primary).listJobs({ source: 'denied-db' });
+    expect(failed).toMatchObject({ state: 'failed', error: { code: 'VAULT_ACCESS_DENIED' } });
+    const ended = await deployed().ended(failed?.owner ?? '');
+    expect([ended.status, ended.error]).toEqual(['FAILED', 'VaultAccessDenied']);
+    expect(await alarmState(deployed(), 'backup-failed', 'denied-db')).toBe('ALARM');
+    expect(await isGreen(deployed(), 'denied-db')).toBe(false);
+    await expectNoPoint(deployed(), 'denied-db');
+    const { status, job } = await deployed().backUp('denied-db');
+    expect([status, job?.state]).toEqual(['SUCCEEDED', 'completed']);
+    expect(await isGreen(deployed(), 'denied-db')).toBe(true);
+    await expectPoints(deployed(), 'denied-db', [
+      [job?.recoveryPointId, await contentNow(deployed(), 'denied-db')],
+    ]);
+  });
 
-/** As it is, and as JSON, an address or a password file would write it. */
-function formsOf(password: string): string[] {
-  return [
-    password,
-    JSON.stringify(password).slice(1, -1),
-    JSON.stringify(JSON.stringify(password)).slice(3, -3),
-    encodeURIComponent(password),
-    password.replaceAll(/[\\:]/g, String.raw`\$&`),
-  ];
-}
+  it('fails and rings when its credentials expire in the middle, and the next one succeeds', async () => {
+    const told = deployed().cli('backup expired-db --wait');
+    await underWay(deployed(), 'expired-db');
+    const rule = disturb(deployed(), { path: folderOf('expired-db'), effect: 'expired' });
+    const { code, stdout, stderr } = await told;
+    rule.remove();
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^error: cannot .*ExpiredToken.* \(VAULT_ACCESS_DENIED\)$/m);
+    expect(stderr).toMatch(/^hint: the session has expired/m);
+    expect(await alarmState(deployed(), 'backup-failed', 'expired-db')).toBe('ALARM');
+    expect(await deployed().catalog(deployed().primary).listRecoveryPoints({ source: 'expired-db' })).toEqual(
+      [],
+    );
+    const { job } = await deployed().backUp('expired-db');
+    await expectPoints(deployed(), 'expired-db', [
+      [job?.recoveryPointId, await contentNow(deployed(), 'expired-db')],
+    ]);
+  });
 
-/** Collects the command lines of all processes, and the environment of those that belong to a task. */
-function watchProcesses(task: () => number | undefined): { stop(): { text: string } } {
-  const found = new Set<string>();
-  let running = true;
-  void (async () => {
-    while (running) {
-      const group = task();
-      for (const pid of fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-        try {
-          const status = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
-          found.add(fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' '));
-          // The third field after the name in brackets is the process group.
-          const own = Number(status.slice(status.lastIndexOf(')') + 2).split(' ')[2]);
-          if (group !== undefined && own === group)
-            for (const line of environmentOf(Number(pid))) found.add(line);
-        } catch {
-          // It ended between the list and the look.
-        }
-      }
-      await pause(20);
-    }
-  })();
-  return {
-    stop: () => {
-      running = false;
-      return { text: [...found].join('\n') };
-    },
-  };
+  it('runs once when two executions start for the same scheduled time', async () => {
+    const input = { source: 'twice-db', scheduledFor: '2026-11-02T02:00:00Z' };
+    const { run, primary } = deployed();
+    const both = await Promise.all([run('backup', primary, input), run('backup', primary, input)]);
+    expect(both.map(({ status }) => status)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
+    const [made, skipped] = both.map(({ job }) => job).toSorted((a, b) => (a!.state < b!.state ? -1 : 1));
+    expect([made?.state, skipped?.state]).toEqual(['completed', 'skipped']);
+    expect(skipped).toMatchObject({ runningJobId: made?.id });
+    expect(await alarmState(deployed(), 'backup-failed', 'twice-db')).not.toBe('ALARM');
+    expect(await attemptsOf(deployed(), 'twice-db')).toEqual([made?.recoveryPointId]);
+    await expectPoints(deployed(), 'twice-db', [
+      [made?.recoveryPointId, await contentNow(deployed(), 'twice-db')],
+    ]);
+  });
+
+  it('makes its point once when the reply to the manifest is lost', async () => {
+    const lost = disturb(deployed(), {
+      operation: 'PutObject',
+      path: /v1\/reply-db\/.*manifest\.json/,
+      effect: 'lostReply',
+      first: 1,
+    });
+    const { status, job } = await deployed().backUp('reply-db');
+    expect([status, job?.state, lost.hits()]).toEqual(['SUCCEEDED', 'completed', 1]);
+    expect(await attemptsOf(deployed(), 'reply-db')).toEqual([job?.recoveryPointId]);
+    await expectPoints(deployed(), 'reply-db', [
+      [job?.recoveryPointId, await contentNow(deployed(), 'reply-db')],
+    ]);
+  });
+
+  it('is followed to its end over a network that loses a reply and is gone for 5 s', async () => {
+    const network = await startFaultyProxy(deployed().sandbox.endpoint);
+    let gone = false;
+    // The first call starts the execution: whoever starts again for want of a reply has two.
+    network.rule = ({ count }) => (count === 1 ? 'lose-reply' : gone ? 'reset' : 'pass');
+    const slow = slowDown(deployed(), 'far-db', { delayMilliseconds: 2000 });
+    const told = deployed().cli('backup far-db --wait --json', network.endpoint);
+    await until(() => slow.hits() > 0);
+    gone = true;
+    const second = deployed().cli('backup far-db --wait --json');
+    await pause(5000);
+    gone = false;
+    const [running] = (await deployed().catalog(deployed().primary).listJobs({ source: 'far-db' })).filter(
+      ({ state }) => state === 'running',
+    );
+    const { code, json } = await second;
+    expect([code, json()]).toEqual([
+      4,
+      {
+        error: {
+          code: 'JOB_ALREADY_RUNNING',
+          message: `skipped: job ${running?.id} is still running`,
+          hint: expect.stringContaining('holdfast jobs --source far-db'),
+        },
+      },
+    ]);
+    const first = await told;
+    slow.remove();
+    await network.stop();
+    expect(first.stderr).toContain(`${deployed().primary} does not answer; asking again`);
+    expect([first.code, first.json()]).toMatchObject([
+      0,
+      { id: running?.id, state: 'completed', result: { copy: 'protected' } },
+    ]);
+    const jobs = await deployed().catalog(deployed().primary).listJobs({ source: 'far-db' });
+    expect(jobs.map(({ state }) => state).toSorted()).toEqual(['completed', 'skipped']);
+    await expectPoints(deployed(), 'far-db', [
+      [running?.recoveryPointId, await contentNow(deployed(), 'far-db')],
+    ]);
+  });
 }

@@ -16,7 +16,9 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { StateMachineName } from '../../core/plan/names.ts';
 import { sql } from '../../sandbox/drill/workload/load-shop.ts';
 import { type PostgresServer, startPostgres } from '../../sandbox/postgres/postgres-server.ts';
-import { contentOf, type Deployment, until } from './deployment.ts';
+import { contentOf } from './content.ts';
+import { type Deployment, until } from './deployment.ts';
+import { alarmState } from './disturb.ts';
 
 const source = 'shop-db';
 const database = 'shop_db';
@@ -105,14 +107,29 @@ export function describeRegions(deployed: () => Deployment): void {
     });
 
     it('is not restored over data', async () => {
-      const { run, standby } = deployed();
+      const { cli, standby, catalog } = deployed();
       const before = await contentOf(restored, 'postgres');
       await sql(restored, 'postgres', `update shop.customers set name = 'kept' where id = 1`);
       const changed = await contentOf(restored, 'postgres');
       expect(changed).not.toEqual(before);
-      const ended = await run('restore', standby, { source, recoveryPoint: 'latest', target });
-      expect([ended.status, ended.error]).toEqual(['FAILED', 'TargetNotEmpty']);
-      expect(ended.job).toMatchObject({ state: 'failed', error: { code: 'TARGET_NOT_EMPTY' } });
+      const order = `restore latest --source ${source} --to ${target} --region ${standby} --wait`;
+      const told = await cli(`${order} --json`);
+      expect([told.code, told.json()]).toEqual([
+        4,
+        {
+          error: {
+            code: 'TARGET_NOT_EMPTY',
+            message: expect.stringContaining('the target database postgres holds'),
+            hint: expect.any(String),
+          },
+        },
+      ]);
+      const [refused] = await catalog(standby).listJobs({ source, limit: 1 });
+      expect(refused).toMatchObject({
+        kind: 'restore',
+        state: 'failed',
+        error: { code: 'TARGET_NOT_EMPTY' },
+      });
       expect(await contentOf(restored, 'postgres')).toEqual(changed);
     });
 
@@ -162,6 +179,7 @@ export function describeRegions(deployed: () => Deployment): void {
       await kms.send(new EnableKeyCommand({ KeyId }));
       expect([failed.status, failed.error]).toEqual(['FAILED', 'KeyUnavailable']);
       expect(failed.job).toMatchObject({ state: 'failed', error: { code: 'KEY_UNAVAILABLE' } });
+      expect(await alarmState(deployed(), 'backup-failed', source)).toBe('ALARM');
       expect(await points(primary)).toEqual([[newest, 'protected']]);
       const { job } = await backUp(source);
       expect(job).toMatchObject({ state: 'completed', result: { copy: 'protected' } });
@@ -212,6 +230,7 @@ export function describeRegions(deployed: () => Deployment): void {
       expect(status).toBe('SUCCEEDED');
       expect(job).toMatchObject({ state: 'completed', result: { copy: 'storedPeerDown' } });
       expect((await points(primary))[0]).toEqual([job?.recoveryPointId, 'storedPeerDown']);
+      expect(await alarmState(deployed(), 'peer-down')).toBe('ALARM');
       // Its execution ended with its Region, so nobody but the next claim could say so.
       expect(await catalog(primary).getJob(abandoned?.id ?? '')).toMatchObject({
         state: 'failed',
