@@ -5,7 +5,6 @@ import {
   GetObjectCommand,
   type GetObjectCommandOutput,
   HeadObjectCommand,
-  type HeadObjectCommandOutput,
   InvalidObjectState,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
@@ -13,7 +12,6 @@ import {
   type ListObjectVersionsCommandOutput,
 } from '@aws-sdk/client-s3';
 import { HoldfastError } from '../errors.ts';
-import { archivedError, isArchiveClass, thawOf } from './archive.ts';
 import { chunksOf } from './chunks.ts';
 import type {
   CreateObjectOptions,
@@ -23,6 +21,7 @@ import type {
   ObjectVersion,
   StoredObject,
 } from './object-store.ts';
+import { factsOf, isVersionId } from './object-facts.s3.ts';
 import { S3Bucket, type S3Settings } from './s3-client.s3.ts';
 import { isNoSuchUpload, isNotFound, isTransient, toS3VaultError } from './s3-errors.s3.ts';
 import { Semaphore } from './semaphore.ts';
@@ -248,40 +247,6 @@ export class S3ObjectStore implements ObjectStore {
 /** Where in the object an answer's first byte stands. */
 function beginOf(answer: GetObjectCommandOutput): number {
   return Number(/^bytes (\d+)-/.exec(answer.ContentRange ?? '')?.[1] ?? 0);
-}
-
-function factsOf(key: string, head: HeadObjectCommandOutput): ObjectFacts {
-  const isWhole = head.ChecksumType !== 'COMPOSITE' && head.ChecksumCRC64NVME?.includes('-') === false;
-  return {
-    key,
-    storedBytes: head.ContentLength ?? 0,
-    lastModified: head.LastModified ?? new Date(0),
-    ...(isVersionId(head.VersionId) ? { versionId: head.VersionId } : {}),
-    ...(isWhole ? { crc64nvme: head.ChecksumCRC64NVME } : {}),
-    ...lockOf(head),
-    ...(head.StorageClass === undefined ? {} : { storageClass: head.StorageClass }),
-    ...thawOf(head.StorageClass, head.Restore),
-    ...replicationOf(head.ReplicationStatus),
-  };
-}
-
-function lockOf(head: HeadObjectCommandOutput): Pick<ObjectFacts, 'lockedUntil' | 'lockMode'> {
-  const { ObjectLockMode: mode, ObjectLockRetainUntilDate: lockedUntil } = head;
-  if (lockedUntil === undefined) return {};
-  return { lockedUntil, lockMode: mode === 'COMPLIANCE' ? 'compliance' : 'governance' };
-}
-
-function replicationOf(status: string | undefined): Pick<ObjectFacts, 'replicationStatus'> {
-  // S3 says COMPLETE in one place and COMPLETED in another.
-  const word = status === 'COMPLETE' ? 'COMPLETED' : status;
-  return word === 'PENDING' || word === 'COMPLETED' || word === 'FAILED' || word === 'REPLICA'
-    ? { replicationStatus: word }
-    : {};
-}
-
-/** `null` is what a bucket without versioning calls its only one. */
-function isVersionId(versionId: string | undefined): versionId is string {
-  return versionId !== undefined && versionId !== 'null' && versionId !== '';
 }
 
 /** The order of UTF-8 bytes, as S3 lists. */
