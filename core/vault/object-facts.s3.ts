@@ -1,5 +1,5 @@
 import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
-import { archivedError, isArchiveClass, thawOf } from './archive.ts';
+import { thawOf } from './archive.ts';
 import type { ObjectFacts } from './object-store.ts';
 
 /** What S3 answers to HEAD, in the port's words. */

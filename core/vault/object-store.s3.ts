@@ -12,6 +12,7 @@ import {
   type ListObjectVersionsCommandOutput,
 } from '@aws-sdk/client-s3';
 import { HoldfastError } from '../errors.ts';
+import { archivedError, isArchiveClass } from './archive.ts';
 import { chunksOf } from './chunks.ts';
 import type {
   CreateObjectOptions,
