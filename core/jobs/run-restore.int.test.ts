@@ -187,22 +187,6 @@ describe('runRestore', () => {
     expect(await catalog.getJob(jobId)).toMatchObject({ state: 'running' });
   });
 
-  it('refuses a damaged point before the target is touched', async () => {
-    const target = await newDatabase();
-    const { manifest } = await vault.open(source, point.id);
-    const item = manifest.items.find(({ name }) => name.includes('orders'))!;
-    const repair = damage(item);
-    try {
-      const { done } = await restore(target);
-      await expect(done).rejects.toMatchObject({ code: 'OBJECT_CORRUPT' });
-    } finally {
-      repair();
-    }
-    expect(await sql(target, `select count(*)::int as n from pg_class where oid >= 16384`)).toEqual([
-      { n: 0 },
-    ]);
-  });
-
   it('restores a table although an object of another one is damaged, and not the damaged one', async () => {
     const target = await newDatabase();
     const { manifest } = await vault.open(source, point.id);

@@ -78,6 +78,12 @@ export function describeTampering(underTest: () => VaultUnderTest): void {
         { key: other, code: 'OBJECT_CORRUPT', recoverable: false },
         { key, code: 'OBJECT_TRUNCATED', recoverable: false },
       ]);
+      const reader = await vault.open(source, manifest.id);
+      expect(await reader.checkBeforeRestore()).toMatchObject({ ok: false });
+      for (const item of ['public.small', 'public.large'])
+        await expect(contentOf(reader, item)).rejects.toMatchObject({
+          code: expect.stringMatching(/OBJECT_|DECRYPT_FAILED/),
+        });
     });
 
     it('finds an object that nobody wrote', async () => {
