@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -21,6 +21,7 @@ import {
   startPostgres,
 } from '../sandbox/postgres/postgres-server.ts';
 import { holdTable } from './testing/held-table.ts';
+import { startBackupTask, type Task } from './testing/start-task.ts';
 
 const source = 'shop-db';
 const rows = 20_000;
@@ -81,44 +82,19 @@ async function claim(kind: 'backup' | 'restore' = 'backup'): Promise<string> {
   return jobId;
 }
 
-interface Task {
-  readonly child: ChildProcess;
-  readonly ended: Promise<{ readonly code: number | null; readonly output: string }>;
-}
-
+/** The settings that a task definition and claim-job give; `more` adds to them. */
 function startTask(jobId: string, more: Readonly<Record<string, string>> = {}): Task {
-  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'testing/backup-child.ts')], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env['PATH'],
-      ...aws.environment,
-      HOLDFAST_PLAN_NAME: 'acme',
-      HOLDFAST_REGION: 'us-east-1',
-      HOLDFAST_PEER_REGION: 'us-west-2',
-      HOLDFAST_TABLE: 'catalog',
-      HOLDFAST_VAULT_URL: 's3://holdfast-acme',
-      HOLDFAST_PEER_VAULT_URL: 's3://holdfast-acme-peer',
-      HOLDFAST_VAULT_KEY_ARN: 'arn:aws:kms:us-east-1:111122223333:key/mrk-1',
-      HOLDFAST_SIGNING_KEY_ARN: 'arn:aws:kms:us-east-1:111122223333:key/mrk-2',
-      HOLDFAST_JOB_ID: jobId,
-      HOLDFAST_JOB_KIND: 'backup',
-      HOLDFAST_SOURCE: source,
-      HOLDFAST_RECOVERY_POINT_ID: ulid(),
-      HOLDFAST_PROGRESS_SECONDS: '0.1',
-      HOLDFAST_POSTGRES_BIN: binDirectory(),
-      TEST_VAULT: path.join(directory, 'vault'),
-      TEST_KEY_FILE: path.join(directory, 'key'),
-      TEST_CONNECTION: JSON.stringify(server.connection),
-      ...more,
-    },
+  return startBackupTask({
+    ...aws.environment,
+    HOLDFAST_TABLE: 'catalog',
+    HOLDFAST_JOB_ID: jobId,
+    HOLDFAST_SOURCE: source,
+    HOLDFAST_POSTGRES_BIN: binDirectory(),
+    TEST_VAULT: path.join(directory, 'vault'),
+    TEST_KEY_FILE: path.join(directory, 'key'),
+    TEST_CONNECTION: JSON.stringify(server.connection),
+    ...more,
   });
-  const chunks: Buffer[] = [];
-  child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
-  child.stderr?.on('data', (chunk: Buffer) => chunks.push(chunk));
-  const ended = new Promise<{ code: number | null; output: string }>((resolve) => {
-    child.once('close', (code) => resolve({ code, output: Buffer.concat(chunks).toString() }));
-  });
-  return { child, ended };
 }
 
 async function restored(id: string): Promise<Record<string, unknown>[]> {
@@ -246,6 +222,29 @@ describe('the backup task as a process', () => {
     });
     expect(await catalog.leaseOf(source)).toBeUndefined();
     expect((await vault.list(source)).map(({ manifest }) => manifest.id)).toEqual(before);
+  });
+
+  it('refuses a table whose rows are hidden from its user, and stores nothing', async () => {
+    await sql(
+      server.connection,
+      `create table private as select 1 as a; alter table private enable row level security;
+       create role reader login password 'reader' in role pg_read_all_data`,
+    );
+    const before = (await vault.list(source)).map(({ manifest }) => manifest.id);
+    const jobId = await claim();
+    const reader = { ...server.connection, username: 'reader', password: 'reader' };
+    const { code } = await startTask(jobId, { TEST_CONNECTION: JSON.stringify(reader) }).ended;
+    expect(code).toBe(1);
+    expect(await catalog.getJob(jobId)).toMatchObject({
+      state: 'failed',
+      error: {
+        code: 'SOURCE_PRIVILEGES',
+        message: expect.stringContaining('public.private'),
+        hint: expect.stringContaining('BYPASSRLS'),
+      },
+    });
+    expect((await vault.list(source)).map(({ manifest }) => manifest.id)).toEqual(before);
+    await sql(server.connection, 'drop table private; drop role reader');
   });
 
   it('of a job that was taken over stops without touching the new one', async () => {
