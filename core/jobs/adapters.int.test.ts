@@ -7,6 +7,8 @@ import {
 } from '@aws-sdk/client-sfn';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalAws, startAws } from '../../sandbox/aws/local-aws.ts';
+import type { HoldfastError } from '../errors.ts';
+import { startFaultyProxy } from '../vault/testing/faulty-proxy.ts';
 import { isExecutionRunning } from './executions.aws.ts';
 import { readPostgresSecret } from './secrets.aws.ts';
 
@@ -107,6 +109,25 @@ describe('readPostgresSecret', () => {
       code: 'SOURCE_CREDENTIALS',
       message: 'secret nowhere does not exist in this Region',
     });
+  });
+
+  it.each([
+    ['AccessDeniedException', 'SOURCE_CREDENTIALS', false],
+    ['ExpiredTokenException', 'SOURCE_CREDENTIALS', false],
+    ['ThrottlingException', 'SOURCE_UNREACHABLE', true],
+    ['reset', 'SOURCE_UNREACHABLE', true],
+  ] as const)('says of %s that it is %s, and whether it may pass', async (fault, code, retryable) => {
+    const network = await startFaultyProxy(aws.endpoint);
+    const body = JSON.stringify({ __type: fault, message: 'not now' });
+    network.rule = () => (fault === 'reset' ? fault : { status: 400, body });
+    const { credentials, region } = secrets.config;
+    const client = new SecretsManagerClient({ endpoint: network.endpoint, region, credentials });
+    const error = await readPostgresSecret(client, { secret: 'shop', tls: 'disable' }).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({ code, retryable, message: expect.stringContaining('secret shop') });
+    expect((error as HoldfastError).hint).not.toContain('JSON');
+    await network.stop();
   });
 });
 

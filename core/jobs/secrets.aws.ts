@@ -85,13 +85,25 @@ async function readSecret(client: SecretsManagerClient, reference: SecretReferen
     return answer.SecretString ?? new TextDecoder().decode(answer.SecretBinary);
   } catch (error) {
     if (error instanceof ResourceNotFoundException)
-      throw refused(reference, 'does not exist in this Region', error);
-    const errorName = (error as { name?: string }).name ?? '';
-    if (/AccessDenied|Decryption/.test(errorName))
-      throw refused(reference, `may not be read (${errorName})`, error);
-    throw error;
+      throw refused(reference, 'does not exist in this Region', { cause: error });
+    const { name = '', code = '' } = error as { readonly name?: string; readonly code?: string };
+    if (notAllowed.test(name)) {
+      const hint = 'may the role of the task read it and use its key, and are its credentials still valid?';
+      throw refused(reference, `may not be read (${name})`, { hint, cause: error });
+    }
+    if (!silence.test(name) && !silence.test(code)) throw error;
+    throw new HoldfastError(
+      'SOURCE_UNREACHABLE',
+      `secret ${reference.secret} cannot be read: Secrets Manager does not answer (${code || name})`,
+      { hint: 'is there a way from the task to Secrets Manager: NAT, or an endpoint?', cause: error },
+    );
   }
 }
+
+const notAllowed = /AccessDenied|Decryption|ExpiredToken|UnrecognizedClient/;
+/** Names and system codes of what may pass. */
+const silence =
+  /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|Timeout|Throttling|InternalService|ServiceUnavailable)/;
 
 function parseJson(text: string): unknown {
   try {
@@ -102,10 +114,14 @@ function parseJson(text: string): unknown {
   }
 }
 
-function refused({ secret, iam }: SecretReference, what: string, cause?: unknown): HoldfastError {
+function refused(
+  { secret, iam }: SecretReference,
+  what: string,
+  why: { readonly hint?: string; readonly cause?: unknown } = {},
+): HoldfastError {
   const fields = iam === undefined ? 'host, port, dbname, username and password' : 'host, port and dbname';
   return new HoldfastError('SOURCE_CREDENTIALS', `secret ${secret} ${what}`, {
     hint: `it must be JSON with ${fields}, under the same name in every Region`,
-    ...(cause !== undefined && { cause }),
+    ...why,
   });
 }
