@@ -74,6 +74,7 @@ const disturbedSources = [
   'dead-db',
   'denied-db',
   'expired-db',
+  'false-db',
   'far-db',
   'killed-db',
   'odd-db',
@@ -118,6 +119,7 @@ export function databaseOf(source: string): string {
 function writePlan(): void {
   const document = parseDocument(fs.readFileSync(path.join(projectRoot, 'examples/drill.yaml'), 'utf8'));
   document.set('name', 'e2e');
+  const wrong = { name: 'no customers', sql: 'select not exists (select from shop.customers)' };
   for (const source of disturbedSources) {
     document.setIn(['sources', source], {
       engine: 'postgres',
@@ -125,6 +127,7 @@ function writePlan(): void {
       connection: { secret: `${source}/backup`, tls: 'disable' },
       schedule: { full: 'rate(30 minutes)' },
       runTime: '5m',
+      ...(source === 'false-db' && { checks: [wrong] }),
     });
   }
   const target = (id: string, region: string, secret: string) =>

@@ -99,6 +99,20 @@ export function describeDisturbances(deployed: () => Deployment): void {
     ]);
   });
 
+  it('is not called good by a restore test of which a check does not hold', async () => {
+    const { cli, run, primary, catalog } = deployed();
+    const { job } = await run('backup', primary, { source: 'false-db' });
+    const told = await cli('restore-test false-db --wait');
+    expect([told.code, told.stdout]).toEqual([1, '']);
+    expect(told.stderr).toMatch(/^error: 1 of \d+ checks failed: no customers: .* \(CHECK_FAILED\)$/m);
+    expect(told.stderr).toMatch(/^hint: is the point damaged/m);
+    expect(await alarmState(deployed(), 'restore-test-failed', 'false-db')).toBe('ALARM');
+    expect(await catalog(primary).getRecoveryPoint('false-db', job?.recoveryPointId ?? '')).toMatchObject({
+      state: 'protected',
+      restoreTest: { result: 'FAILED' },
+    });
+  });
+
   it('makes its point once when the reply to the manifest is lost', async () => {
     const lost = disturb(deployed(), {
       operation: 'PutObject',

@@ -18,7 +18,7 @@ import { sql } from '../../sandbox/drill/workload/load-shop.ts';
 import { type PostgresServer, startPostgres } from '../../sandbox/postgres/postgres-server.ts';
 import { contentOf } from './content.ts';
 import { type Deployment, until } from './deployment.ts';
-import { alarmState } from './disturb.ts';
+import { alarmState, contentNow } from './disturb.ts';
 
 const source = 'shop-db';
 const database = 'shop_db';
@@ -149,6 +149,28 @@ export function describeRegions(deployed: () => Deployment): void {
       sandbox.faults.remove(others);
       const { 'shop.customers': customers } = await contentOf(deployed().server, database);
       expect(await contentOf(restored, 'tables')).toEqual({ 'shop.customers': customers });
+    });
+
+    it('comes back although objects are hidden and overwritten in the bucket, and verify names them', async () => {
+      const { cli, catalog, s3, names, standby, vault, storeSecret } = deployed();
+      const [point] = await catalog(standby).listRecoveryPoints({ source: 'far-db' });
+      const { manifest } = await (await vault(standby)).open('far-db', point!.id);
+      const [hidden, covered] = ['shop.customers', 'shop.orders'].map(
+        (name) => manifest.items.find((item) => item.name === name)?.key,
+      );
+      const Bucket = names.vaultBucket(standby);
+      await s3(standby).send(new DeleteObjectCommand({ Bucket, Key: hidden }));
+      await s3(standby).send(new PutObjectCommand({ Bucket, Key: covered, Body: 'not a backup' }));
+      const verified = await cli(`verify ${point!.id} --source far-db --region ${standby} --json`);
+      expect(verified.code).toBe(1);
+      const problem = (key: string | undefined) => ({ key, code: 'OBJECT_HIDDEN', recoverable: true });
+      expect(verified.json().problems).toMatchObject([hidden, covered].toSorted().map(problem));
+      await sql(restored, 'postgres', 'create database uncovered template template0');
+      await storeSecret(standby, 'shop-db/tables', restored.connectionTo('uncovered'));
+      const order = `restore ${point!.id} --source far-db --to shop-db-tables --region ${standby}`;
+      const { code, json } = await cli(`${order} --wait --json`);
+      expect([code, json().state]).toEqual([0, 'completed']);
+      expect(await contentOf(restored, 'uncovered')).toEqual(await contentNow(deployed(), 'far-db'));
     });
 
     it.each([
