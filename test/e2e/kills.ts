@@ -19,7 +19,7 @@ import {
 export function describeKills(deployed: () => Deployment): void {
   it('is whole or not there after kill -9 at random moments, and so is the next one', async () => {
     const { seed, next } = seededRandom();
-    const moments = shotSources.map(() => ({ objects: Math.floor(next() * 16), seconds: next() }));
+    const moments = shotSources.map(() => ({ objects: Math.floor(next() * 15), seconds: next() }));
     const shots = await Promise.all(
       shotSources.map(async (source, index) => shoot(deployed(), source, moments[index]!)),
     );
