@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { keepYoungBuffersFew } from '../core/young-buffers.ts';
+import { tuneMemoryForStreams } from '../core/stream-memory.ts';
 import { createProgram } from './program.ts';
 import { exitWithUsageError } from './run-command.ts';
 
@@ -11,7 +11,7 @@ function readArguments(): string[] {
   return JSON.parse(fs.readFileSync(Number(fd), 'utf8')) as string[];
 }
 
-keepYoungBuffersFew();
+tuneMemoryForStreams();
 const args = readArguments();
 process.title = `holdfast ${args
   .slice(0, 2)

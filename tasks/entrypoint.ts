@@ -7,7 +7,7 @@ import { HoldfastError } from '../core/errors.ts';
 import { persist } from '../core/jobs/job-context.ts';
 import { jobErrorOf } from '../core/jobs/job-error.ts';
 import { readSettings, type TaskSettings, taskSettingsSchema } from '../core/jobs/settings.ts';
-import { keepYoungBuffersFew } from '../core/young-buffers.ts';
+import { tuneMemoryForStreams } from '../core/stream-memory.ts';
 
 /** ECS kills after 30 s unless a task says otherwise; ten of them are left for the log and the process's end. */
 const abortSeconds = 20;
@@ -27,7 +27,7 @@ export interface TaskContext {
 export async function runTask(
   work: (context: TaskContext) => Promise<Readonly<Record<string, unknown>>>,
 ): Promise<void> {
-  keepYoungBuffersFew();
+  tuneMemoryForStreams();
   let settings: TaskSettings;
   try {
     settings = readSettings(taskSettingsSchema, process.env);
