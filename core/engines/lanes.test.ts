@@ -9,25 +9,26 @@ describe('lanes', () => {
   it('runs as many jobs at a time as there are lanes, and no more', async () => {
     let running = 0;
     let most = 0;
-    const job: LaneJob = async () => {
+    const job = async () => {
       most = Math.max(most, (running += 1));
       await sleep(5);
       running -= 1;
       return [];
     };
-    await runInLanes(Array<LaneJob>(7).fill(job), { ...options, lanes: 3 });
+    const jobs = Array.from({ length: 7 }, () => ({ run: job }));
+    await runInLanes(jobs, { ...options, lanes: 3 });
     expect(most).toBe(3);
   });
 
   it('puts what a job made possible before what waits, and wakes lanes that had run dry', async () => {
     const done: string[] = [];
-    const job =
-      (name: string, ms: number, next: readonly LaneJob[] = []): LaneJob =>
-      async () => {
+    const job = (name: string, ms: number, next: readonly LaneJob[] = []): LaneJob => ({
+      run: async () => {
         await sleep(ms);
         done.push(name);
         return next;
-      };
+      },
+    });
     await runInLanes([job('first', 0, [job('after first', 0)]), job('second', 0), job('third', 0)], {
       ...options,
       lanes: 1,
@@ -35,31 +36,62 @@ describe('lanes', () => {
     expect(done).toEqual(['first', 'after first', 'second', 'third']);
     let together = 0;
     let most = 0;
-    const index: LaneJob = async () => {
+    const index = async () => {
       most = Math.max(most, (together += 1));
       await sleep(20);
       together -= 1;
       return [];
     };
-    await runInLanes([job('short', 0), job('long', 30, [index, index])], { ...options, lanes: 2 });
+    const after = [{ run: index }, { run: index }];
+    await runInLanes([job('short', 0), job('long', 30, after)], { ...options, lanes: 2 });
     expect(most).toBe(2);
+  });
+
+  it('keeps jobs of one group apart while there is other work, and only then', async () => {
+    const running: string[] = [];
+    const seen: string[] = [];
+    const job = (name: string, group?: number): LaneJob => ({
+      ...(group === undefined ? {} : { group }),
+      run: async () => {
+        running.push(name);
+        seen.push(running.toSorted().join('+'));
+        await sleep(10);
+        running.splice(running.indexOf(name), 1);
+        return [];
+      },
+    });
+    await runInLanes([job('a1', 1), job('a2', 1), job('a3', 1), job('b1', 2), job('c')], {
+      ...options,
+      lanes: 2,
+    });
+    expect(seen.slice(0, 2)).toEqual(['a1', 'a1+b1']);
+    expect(seen.findIndex((names) => /a\d\+a/.test(names))).toBe(-1);
+    seen.length = 0;
+    await runInLanes([job('a1', 1), job('a2', 1)], { ...options, lanes: 2 });
+    expect(seen).toEqual(['a1', 'a1+a2']);
   });
 
   it('stops the others at the first failure, starts nothing more and throws that failure', async () => {
     const started: string[] = [];
     let stopped = false;
-    const broken: LaneJob = async () => {
-      await sleep(5);
-      throw new Error('broken');
+    const broken: LaneJob = {
+      run: async () => {
+        await sleep(5);
+        throw new Error('broken');
+      },
     };
-    const waiting: LaneJob = async (signal) => {
-      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-      stopped = true;
-      throw new Error('told to stop');
+    const waiting: LaneJob = {
+      run: async (signal) => {
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+        stopped = true;
+        throw new Error('told to stop');
+      },
     };
-    const late: LaneJob = async () => {
-      started.push('late');
-      return [];
+    const late: LaneJob = {
+      run: async () => {
+        started.push('late');
+        return [];
+      },
     };
     await expect(runInLanes([broken, waiting, late], { ...options, lanes: 2 })).rejects.toThrow('broken');
     expect(stopped).toBe(true);
@@ -68,13 +100,13 @@ describe('lanes', () => {
 
   it('ends when it is told to', async () => {
     const outer = new AbortController();
-    const job: LaneJob = async (signal) => {
+    const stop = async (signal: AbortSignal) => {
       outer.abort();
       expect(signal.aborted).toBe(true);
       return [];
     };
-    await expect(runInLanes([job, job], { ...options, signal: outer.signal, lanes: 1 })).rejects.toThrow(
-      'stopped',
-    );
+    await expect(
+      runInLanes([{ run: stop }, { run: stop }], { ...options, signal: outer.signal, lanes: 1 }),
+    ).rejects.toThrow('stopped');
   });
 });

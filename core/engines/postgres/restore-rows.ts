@@ -93,11 +93,18 @@ export class RowRestore {
   }
 
   async #parallel(queue: readonly (readonly Work[])[]): Promise<void> {
-    const jobs = queue.map((works): LaneJob => async (signal) => {
+    const jobs = queue.map((works): LaneJob => {
       const [only] = works;
-      if (only !== undefined && works.length === 1) await this.#copy(only, signal);
-      else await this.#copyTogether(works, signal);
-      return works.flatMap(({ table }) => this.#afterRowsOf(table));
+      const single = works.length === 1 ? only : undefined;
+      return {
+        // Two copies into one table wait for each other whenever it grows, and cost the server a sixth more.
+        ...(single?.table === undefined ? {} : { group: single.table }),
+        run: async (signal) => {
+          if (single === undefined) await this.#copyTogether(works, signal);
+          else await this.#copy(single, signal);
+          return works.flatMap(({ table }) => this.#afterRowsOf(table));
+        },
+      };
     });
     await runInLanes(jobs, {
       lanes: this.#context.connections,

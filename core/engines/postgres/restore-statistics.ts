@@ -26,7 +26,7 @@ export async function analyzeTables(
   );
   const free = [...sessions];
   const warnings: string[] = [];
-  const jobs = tables.map((table): LaneJob => async () => {
+  const analyze = async (table: QualifiedName) => {
     const session = free.pop() ?? sessions[0];
     try {
       await session.query(`ANALYZE ${quoteName(table)}`);
@@ -37,7 +37,8 @@ export async function analyzeTables(
       free.push(session);
     }
     return [];
-  });
+  };
+  const jobs = tables.map((table): LaneJob => ({ run: () => analyze(table) }));
   await runInLanes(jobs, {
     lanes: sessions.length,
     signal: options.signal,

@@ -197,11 +197,13 @@ class Restore {
 
   /** Index builds of one table, each a job of its own: the server works on one with few of its cores only. */
   #indexJobs(table: number, { archive, plan, earlyIndexes, extraArgs }: Prepared): LaneJob[] {
-    return (earlyIndexes.get(table) ?? []).map((entry) => async () => {
-      const options = { entries: [entry], jobs: 1, isTolerable: plan.isTolerableAfterRows, extraArgs };
-      this.#warn(await archive.run(`index-${entry.id}`, options));
-      return [];
-    });
+    return (earlyIndexes.get(table) ?? []).map((entry) => ({
+      run: async () => {
+        const options = { entries: [entry], jobs: 1, isTolerable: plan.isTolerableAfterRows, extraArgs };
+        this.#warn(await archive.run(`index-${entry.id}`, options));
+        return [];
+      },
+    }));
   }
 
   get #tables(): readonly TableItem[] {
