@@ -44,6 +44,7 @@ class CountingStore implements ObjectStore {
 
   create: ObjectStore['create'] = (...args) => this.#store.create(...args);
   abortUploads: ObjectStore['abortUploads'] = (...args) => this.#store.abortUploads(...args);
+  discard: ObjectStore['discard'] = (key) => this.#store.discard(key);
   read: ObjectStore['read'] = (...args) => this.#count('read', () => this.#store.read(...args));
   head: ObjectStore['head'] = (...args) => this.#count('head', () => this.#store.head(...args));
   listVersions: ObjectStore['listVersions'] = (prefix) =>

@@ -113,6 +113,12 @@ export class DirectoryObjectStore implements ObjectStore {
     }
   }
 
+  async discard(key: string): Promise<void> {
+    const file = this.#pathOf(key);
+    await fs.rm(file, { force: true });
+    await removeEmptyDirectories(path.dirname(file), this.#root);
+  }
+
   async abortUploads(prefix: string, before: Date): Promise<number> {
     let aborted = 0;
     const folders = new Set<string>();

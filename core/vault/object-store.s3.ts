@@ -111,6 +111,9 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
+  /** A writer may not delete: its stolen credentials could not either. */
+  async discard(): Promise<void> {}
+
   async abortUploads(prefix: string, before: Date): Promise<number> {
     let aborted = 0;
     for await (const { Key, UploadId, Initiated } of this.#uploads(prefix)) {

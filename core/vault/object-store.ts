@@ -34,6 +34,12 @@ export interface ObjectStore {
   /** The next path elements below a prefix that ends in `/`, each with its trailing `/`, also those hidden by delete markers. */
   listFolders(prefix: string): AsyncIterable<string>;
 
+  /**
+   * Removes an object that its own writer gave up before any manifest named it, where objects can be removed at all; a
+   * bucket keeps it, locked, for its lifecycle.
+   */
+  discard(key: string): Promise<void>;
+
   /** Aborts uploads below a prefix that began before `before` and removes their parts; returns how many. */
   abortUploads(prefix: string, before: Date): Promise<number>;
 }

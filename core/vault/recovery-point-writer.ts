@@ -95,6 +95,10 @@ export class StoredRecoveryPointWriter implements RecoveryPointWriter {
   async abort(): Promise<void> {
     this.#abort.abort(new HoldfastError('JOB_ABORTED', `recovery point ${this.id} was abandoned`));
     await Promise.allSettled(this.#running);
+    // Once a manifest was signed it may have been stored, whatever the answer was: then everything stays.
+    if (this.#signed !== undefined) return;
+    const { store } = this.#options.place;
+    for (const { entries } of this.#items) for (const { key } of entries) await store.discard(key);
   }
 
   async #manifest(facts: ManifestFacts): Promise<UnsignedManifest> {

@@ -122,6 +122,8 @@ export function describeVault(name: string, start: () => Promise<VaultUnderTest>
     });
 
     it('leaves no recovery point when it is aborted midway', async () => {
+      const before = (await backUp(vault, source)).id;
+      const kept = await test.keys(`v1/${source}/`);
       const writer = await vault.begin(source);
       await writer.store(itemOf('done', small));
       const hanging = new PassThrough();
@@ -137,9 +139,19 @@ export function describeVault(name: string, start: () => Promise<VaultUnderTest>
       await writer.abort();
       await expect(storing).rejects.toMatchObject({ code: 'JOB_ABORTED' });
       await expect(writer.commit(facts)).rejects.toMatchObject({ code: 'JOB_ABORTED' });
-      await expect(vault.open(source, 'latest')).rejects.toMatchObject({ code: 'RECOVERY_POINT_NOT_FOUND' });
-      expect(await test.keys(`v1/${source}/`)).toHaveLength(1);
+      expect((await vault.open(source, 'latest')).manifest.id).toBe(before);
+      const now = await test.keys(`v1/${source}/`);
+      expect(now).toEqual(expect.arrayContaining([...kept]));
+      expect(now).toHaveLength(kept.length + (test.discards ? 0 : 1));
       expect(await vault.abortUploads(source, { before: new Date(Date.now() + 60_000) })).toBe(0);
+    });
+
+    it('keeps everything when it is aborted after its manifest was stored', async () => {
+      const writer = await vault.begin(source);
+      await writer.store(itemOf('a', large));
+      await writer.commit(facts);
+      await writer.abort();
+      expect((await contentOf(await vault.open(source, writer.id), 'a')).equals(large)).toBe(true);
     });
 
     it('commits twice to the same manifest, and never over another writer', async () => {

@@ -19,6 +19,7 @@ describeVault('directory and key file', async () => {
     vault: await open('key'),
     segmented: await open('key', 1 << 20),
     withWrongKey: await open('other-key'),
+    discards: true,
     keys: async (prefix) =>
       fs
         .readdirSync(path.join(root, prefix), { recursive: true, withFileTypes: true })

@@ -49,7 +49,10 @@ export interface RecoveryPointWriter {
   store(input: ItemInput): Promise<ManifestItem[]>;
   /** Writes the manifest once, last; idempotent for the same bytes. @throws MANIFEST_CONFLICT */
   commit(facts: ManifestFacts): Promise<Manifest>;
-  /** Aborts uploads in flight and leaves nothing visible. Stored data objects stay (they may be locked) and are no recovery point. */
+  /**
+   * Aborts uploads in flight and leaves nothing visible. Data objects that are stored already are no recovery point: a
+   * directory gives their room back, a bucket keeps them, locked as they are. After a commit nothing is touched.
+   */
   abort(): Promise<void>;
 }
 

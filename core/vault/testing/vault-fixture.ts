@@ -10,6 +10,8 @@ export interface VaultUnderTest {
   readonly segmented: Vault;
   /** The same vault seen with other keys. */
   readonly withWrongKey: Vault;
+  /** Gives the room of an aborted point back. */
+  readonly discards: boolean;
   keys(prefix: string): Promise<string[]>;
   read(key: string): Promise<Buffer>;
   /** Destroys what was there, versions too. */
