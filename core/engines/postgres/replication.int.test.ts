@@ -38,8 +38,9 @@ describe('logical replication', () => {
     const backup = await harness.backup(publisher);
     const target = await harness.database('target');
     expect((await harness.restore(target, backup)).warnings).toEqual([]);
-    const definitions = `SELECT string_agg(p.pubname || pubinsert || pubupdate || pubdelete || ' ' || t.tablename || ' ' || t.attnames::text || coalesce(rowfilter, ''), E'\\n' ORDER BY 1)
-      FROM pg_publication p JOIN pg_publication_tables t USING (pubname)`;
+    const definitions = `SELECT string_agg(line, E'\\n' ORDER BY line) FROM (
+      SELECT p.pubname || pubinsert || pubupdate || pubdelete || ' ' || t.tablename || ' ' || t.attnames::text || coalesce(rowfilter, '') AS line
+        FROM pg_publication p JOIN pg_publication_tables t USING (pubname)) AS publications`;
     const before = await harness.sql(publisher, definitions);
     expect(before).toContain('chosentruefalsetrue t {id,v}(id <= 10)');
     expect(before.split('\n')).toHaveLength(4);
