@@ -49,12 +49,16 @@ beforeEach(() => {
   };
 });
 
-/** Runs a command line with an `aws` that only writes down how it was called, a line per word. */
+/** Runs a command line with an `aws` that only writes down how it was called: a line per call, at one go since several run at once. */
 function callsOf(command: string): string[][] {
   const log = path.join(home, 'calls');
-  fs.writeFileSync(path.join(home, 'aws'), `#!/bin/sh\nprintf '%s\\t' "$@" >> ${log}; echo >> ${log}\n`, {
-    mode: 0o755,
-  });
+  fs.writeFileSync(
+    path.join(home, 'aws'),
+    `#!/bin/sh\ncall=$(printf '%s\\t' "$@"); printf '%s\\n' "$call" >> ${log}\n`,
+    {
+      mode: 0o755,
+    },
+  );
   fs.rmSync(log, { force: true });
   execFileSync('sh', ['-c', command], { env: { PATH: `${home}:/usr/bin:/bin` } });
   const lines = fs.readFileSync(log, 'utf8').split('\t\n');
