@@ -26,7 +26,7 @@ export function findPostgresClients(major: number, searchPath: string): string {
 }
 
 function hasClients(folder: string): boolean {
-  return ['psql', 'pg_dump', 'pg_restore'].every((program) => fs.existsSync(path.join(folder, program)));
+  return ['pg_dump', 'pg_restore'].every((program) => fs.existsSync(path.join(folder, program)));
 }
 
 function majorIn(folder: string): number {

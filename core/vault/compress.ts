@@ -22,8 +22,14 @@ const pieceBytes = 256 * 1024;
 /** Longer than any empty frame: magic number, header, one empty block, checksum. */
 const tailBytes = 32;
 
-/** Compresses inside this process: one zstd frame with content checksum, as `zstd` writes it, or one gzip member. */
-export function compressStream(source: Readable, options: CompressOptions = {}): CompressedStream {
+/**
+ * Compresses inside this process: one zstd frame with content checksum, as `zstd` writes it, or one gzip member. A chunk of
+ * the source is done with when the next is asked for.
+ */
+export function compressStream(
+  source: AsyncIterable<Uint8Array>,
+  options: CompressOptions = {},
+): CompressedStream {
   const compressor = makeCompressor(options.compression ?? 'zst', options.level ?? 1);
   const done = feed(source, compressor);
   // Whoever only reads the stream sees the failure there.
@@ -35,14 +41,17 @@ export function compressStream(source: Readable, options: CompressOptions = {}):
  * Hands over one chunk after another and the end only after the last was taken. Told of the end together with a chunk,
  * Node's zstd ends the frame twice and writes a second, empty one behind it.
  */
-async function feed(source: Readable, compressor: zlib.ZstdCompress | zlib.Gzip): Promise<{ bytes: number }> {
+async function feed(
+  source: AsyncIterable<Uint8Array>,
+  compressor: zlib.ZstdCompress | zlib.Gzip,
+): Promise<{ bytes: number }> {
   let bytes = 0;
   let abandon: ((reason: Error) => void) | undefined;
   // A reader that gives up destroys the compressor; a write under way is then never answered.
   compressor.on('error', (error) => abandon?.(error));
   compressor.on('close', () => abandon?.(new Error('the compressed stream was closed before its end')));
   try {
-    for await (const chunk of source as AsyncIterable<Buffer>) {
+    for await (const chunk of source) {
       bytes += chunk.length;
       await new Promise<void>((resolve, reject) => {
         abandon = reject;
@@ -54,7 +63,6 @@ async function feed(source: Readable, compressor: zlib.ZstdCompress | zlib.Gzip)
     return { bytes };
   } catch (error) {
     compressor.destroy(error instanceof Error ? error : new Error(String(error)));
-    source.destroy();
     throw error;
   }
 }

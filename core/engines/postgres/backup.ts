@@ -123,6 +123,7 @@ class Backup {
       if (this.#scope.signal.aborted) return;
       const { relation } = part;
       const copy = worker.copy(
+        part.name,
         part.copySql,
         relation === undefined || this.#source.lockedAhead ? [] : lockStatements([relation], true),
       );

@@ -83,7 +83,7 @@ async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promis
     const leader = await openSession();
     const server = await readServer(leader);
     requireSupported(server);
-    const tools = await findTools(server.major, ['pg_dump', 'psql'], settings);
+    const tools = await findTools(server.major, ['pg_dump'], settings);
     const access = await openLibpq(context.connection, {
       searchPath: settings.searchPath,
       encoding: server.clientEncoding,
@@ -98,7 +98,7 @@ async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promis
     if (work.lockedAhead)
       for (const statement of lockStatements(snapshot.locked, true)) await counter.query(statement);
     const children = await startReaders(
-      { access, tools, settings, snapshot, ...work, signal: innerSignal },
+      { access, tools, settings, server, snapshot, ...work, openSession, signal: innerSignal },
       inner,
     );
     // Everybody is in: the password file has done its duty.
@@ -163,7 +163,9 @@ interface ReaderOptions extends Work {
   readonly access: LibpqAccess;
   readonly tools: Tools;
   readonly settings: Settings;
+  readonly server: ServerFacts;
   readonly snapshot: Snapshot;
+  readonly openSession: () => Promise<Session>;
   readonly signal: AbortSignal;
 }
 
@@ -172,21 +174,22 @@ async function startReaders(
   options: ReaderOptions,
   inner: AbortController,
 ): Promise<{ readonly schemaDump: SchemaDump; readonly workers: readonly CopyWorker[] }> {
-  const { access, tools, settings, snapshot, signal } = options;
-  const shared = { env: access.env, conninfo: access.conninfo, snapshotId: snapshot.id, signal };
-  const starting = Array.from({ length: options.workerCount }, () =>
+  const { access, tools, settings, server, snapshot, signal } = options;
+  const starting = Array.from({ length: options.workerCount }, async () =>
     CopyWorker.start({
-      ...shared,
-      psql: tools.path('psql'),
-      compressor: tools.compressor,
+      session: await options.openSession(),
+      clientEncoding: server.clientEncoding,
+      snapshotId: snapshot.id,
       lockSql: options.lockedAhead ? lockStatements(snapshot.locked, true) : [],
-      idleSeconds: settings.idleSeconds,
     }),
   );
   const dumping = startSchemaDump({
-    ...shared,
     pgDump: tools.path('pg_dump'),
+    env: access.env,
+    conninfo: access.conninfo,
+    snapshotId: snapshot.id,
     lockWaitSeconds: Math.min(10, settings.lockWaitSeconds),
+    signal,
   });
   try {
     const [schemaDump, ...workers] = await Promise.all([dumping, ...starting]);

@@ -1,12 +1,8 @@
-import type { Compressor } from '../compressor.ts';
-
 export interface PostgresEngineOptions {
-  /** Where `psql`, `pg_dump` and `pg_restore` of a major are. @default Debian's and Red Hat's places, then PATH */
+  /** Where `pg_dump` and `pg_restore` of a major are. @default Debian's and Red Hat's places, then PATH */
   readonly binDirectory?: (major: number) => string;
-  /** Search path for `zstd` and the shell. @default /usr/local/bin:/usr/bin:/bin */
+  /** Search path for the client programs. @default /usr/local/bin:/usr/bin:/bin */
   readonly searchPath?: string;
-  /** @default the `zstd` program where it is found, else Node's own */
-  readonly compressor?: Compressor;
   /** `onDdl: yield` gives way to a schema change that waited so long. @default 30 */
   readonly ddlPatienceSeconds?: number;
   /** No byte and no answer for so long means that the server is gone. @default 300 */
@@ -22,8 +18,8 @@ export interface PostgresEngineOptions {
 }
 
 /** Options with their defaults. */
-export type Settings = Readonly<Omit<Required<PostgresEngineOptions>, 'binDirectory' | 'compressor'>> &
-  Pick<PostgresEngineOptions, 'binDirectory' | 'compressor'>;
+export type Settings = Readonly<Omit<Required<PostgresEngineOptions>, 'binDirectory'>> &
+  Pick<PostgresEngineOptions, 'binDirectory'>;
 
 const gibibyte = 1024 ** 3;
 

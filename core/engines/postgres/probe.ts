@@ -65,11 +65,11 @@ function versionFindings(server: ServerFacts): ProbeFinding[] {
 
 async function toolFindings(server: ServerFacts, settings: Settings): Promise<ProbeFinding[]> {
   try {
-    const tools = await findTools(server.major, ['pg_dump', 'psql', 'pg_restore'], settings);
+    const tools = await findTools(server.major, ['pg_dump', 'pg_restore'], settings);
     return [
       {
         severity: 'info',
-        message: `pg_dump ${tools.versions['pg_dump']} and ${tools.compressor.name} will be used`,
+        message: `pg_dump ${tools.versions['pg_dump']} will be used`,
       },
     ];
   } catch (error) {

@@ -1,31 +1,18 @@
-import type { Readable, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import { HoldfastError, isHoldfastError } from '../../errors.ts';
-import { type Child, type ChildEnd, startChild, toolFailed } from '../child-process.ts';
-import { type Compressor, shellQuote } from '../compressor.ts';
-import { errorFromLines, redact } from './pg-errors.ts';
-
-export interface CopyInAccess {
-  readonly psql: string;
-  /** For what comes through a pipe in bulk. */
-  readonly bulkPsql: readonly [string, ...string[]];
-  readonly env: Readonly<Record<string, string>>;
-  readonly conninfo: string;
-  readonly compressor: Compressor;
-  readonly signal: AbortSignal;
-  /** What the server warned of. */
-  readonly onWarning: (message: string) => void;
-}
+import { decompressStream } from '../../vault/compress.ts';
+import type { Session } from './session.ts';
+import { transactionTimeoutOff } from './copy-worker.ts';
 
 export interface CopyIn {
-  /** Item name, for messages. */
+  /** For messages. */
   readonly name: string;
   /** One of them is COPY … FROM STDIN; each is sent by itself. */
   readonly statements: readonly string[];
 }
 
 /** What pg_restore sets before it copies, plus the formats that the backup fixed. */
-export const restoreSettings = [
+const restoreSettings = [
   "SET search_path TO ''",
   "SET datestyle TO 'ISO, YMD'",
   "SET intervalstyle TO 'postgres'",
@@ -44,105 +31,38 @@ export const restoreSettings = [
   'SET synchronous_commit TO off',
 ];
 
-/** Arguments of psql, less what it shall do: no start file, no question, no chatter, the end at the first error. */
-export function psqlArguments(access: Pick<CopyInAccess, 'conninfo'>): string[] {
-  return [
-    '-X',
-    '-w',
-    '-q',
-    '-A',
-    '-t',
-    '-v',
-    'ON_ERROR_STOP=1',
-    '-v',
-    'VERBOSITY=verbose',
-    '-d',
-    access.conninfo,
-  ];
+/** Makes a session ready for copies. The encoding is that of the backup's text, where an item does not name its own. */
+export async function prepareCopies(session: Session, clientEncoding: string): Promise<void> {
+  await session.query([...restoreSettings, `SET client_encoding TO '${clientEncoding}'`].join('; '));
+  await session.query(transactionTimeoutOff);
 }
 
-/**
- * Feeds one compressed item through a decompressor into psql; returns the rows that the server took. Both are joined by a
- * shell, in one process group, which ends with psql's exit code and reports the decompressor's on standard error.
- */
-export async function copyIn(access: CopyInAccess, copy: CopyIn, compressed: Readable): Promise<number> {
-  const counted = new CopyReport(access.onWarning);
-  const statements = copy.statements.flatMap((sql) =>
-    sql.startsWith('COPY ') ? [sql, '\\warn holdfast rows :ROW_COUNT'] : [sql],
-  );
-  const commands = [restoreSettings.join('; '), ...statements].flatMap((command) => ['-c', command]);
-  const decompress = access.compressor.decompress.map(shellQuote).join(' ');
-  const script = `{ ${decompress}; echo "holdfast decompressed $?" >&2; } | "$@"`;
-  const child = startChild(
-    '/bin/sh',
-    ['-c', script, 'sh', ...access.bulkPsql, ...psqlArguments(access), ...commands],
-    {
-      env: access.env,
-      stdio: ['pipe', 'ignore', 'pipe'],
-      signal: access.signal,
-      onErrorLine: (line) => counted.read(line),
-    },
-  );
-  const feeding = pipeline(compressed, child.process.stdin as Writable, { signal: access.signal }).catch(
-    (error: unknown) => {
-      // Without its end, what came in must not be committed: psql is killed before it can see one.
-      if (isHoldfastError(error)) child.kill();
-      return error;
-    },
-  );
-  const feedError = await Promise.race([feeding, child.ended.then(() => undefined)]);
-  const end = await child.ended;
-  if (isHoldfastError(feedError)) throw feedError;
-  const late = compressed.errored;
-  compressed.destroy();
-  child.process.stdin?.destroy();
-  throwOnFailure({ child, end, decompressed: counted.decompressorExit, copy, signal: access.signal });
-  await feeding;
-  if (isHoldfastError(late)) throw late;
-  return counted.rows;
-}
-
-/** What psql and the shell say on standard error about a copy. */
-class CopyReport {
-  rows = 0;
-  decompressorExit: string | undefined;
-  readonly #onWarning: (message: string) => void;
-
-  constructor(onWarning: (message: string) => void) {
-    this.#onWarning = onWarning;
+/** Runs the statements, the COPY among them with the given text; returns how many rows the server took. */
+export async function copyIn(
+  session: Session,
+  { name, statements }: CopyIn,
+  text: AsyncIterable<Uint8Array>,
+): Promise<number> {
+  const doing = `cannot restore ${name}`;
+  let rows = 0;
+  for (const statement of statements) {
+    if (statement.startsWith('COPY ')) rows = await session.copyIn(statement, text, doing);
+    else await session.run(statement, doing);
   }
-
-  read(line: string): void {
-    const [, what, value] = /^holdfast (rows|decompressed) (\d+)$/.exec(line) ?? [];
-    if (what === 'rows') this.rows = Number(value);
-    if (what === 'decompressed') this.decompressorExit = value;
-    const warning = /WARNING:\s+[0-9A-Z]{5}: (.*)$/.exec(line)?.[1];
-    if (warning !== undefined) this.#onWarning(warning);
-  }
+  return rows;
 }
 
-interface Ended {
-  readonly child: Child;
-  readonly end: ChildEnd;
-  readonly decompressed: string | undefined;
-  readonly copy: CopyIn;
-  readonly signal: AbortSignal;
-}
-
-function throwOnFailure({ child, end, decompressed, copy, signal }: Ended): void {
-  if (signal.aborted) throw new HoldfastError('JOB_ABORTED', 'the restore was told to stop');
-  const said = child.errorTail().filter((line) => !line.startsWith('holdfast '));
-  if (end.code !== 0) {
-    const tail = said.map(redact);
-    throw (
-      errorFromLines(tail, `cannot restore ${copy.name}`) ??
-      toolFailed('psql', end, [`while restoring ${copy.name}`, ...tail])
-    );
-  }
-  if (decompressed !== '0') {
-    throw new HoldfastError(
-      'DECOMPRESS_FAILED',
-      `${copy.name} cannot be decompressed: ${said.join(' / ') || `the decompressor ended with ${decompressed ?? 'no exit code'}`}`,
-    );
+/** The text of one compressed item. @throws DECOMPRESS_FAILED, and what reading the item throws */
+export async function* textOf(name: string, compressed: Readable): AsyncGenerator<Buffer> {
+  try {
+    yield* decompressStream(compressed, 'zst') as AsyncIterable<Buffer>;
+  } catch (error) {
+    if (isHoldfastError(error)) throw error;
+    const reason = (error as Error).message;
+    throw new HoldfastError('DECOMPRESS_FAILED', `${name} cannot be decompressed: ${reason}`, {
+      cause: error,
+    });
+  } finally {
+    compressed.destroy();
   }
 }

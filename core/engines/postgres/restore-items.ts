@@ -88,12 +88,12 @@ function parseDetail<T>(schema: z.ZodType<T>, item: ManifestItem): T {
   );
 }
 
-/** The statements that take a table's rows in. */
-export function copyTableStatements(entry: TableItem): string[] {
+/** The statements that take a table's rows in: all of them at once, or those of one part among several. */
+export function copyTableStatements(entry: TableItem, isAll: boolean): string[] {
   const { detail, table } = entry;
   const target = detail.loadInto ?? table;
   const columns = detail.columns.length === 0 ? '' : ` (${detail.columns.map(quoteIdentifier).join(', ')})`;
-  const whole = detail.parts === undefined && detail.extension === undefined && detail.loadInto === undefined;
+  const whole = isAll && detail.extension === undefined && detail.loadInto === undefined;
   const options = [
     // Emptied in the same transaction, a table takes frozen rows: no vacuum has to write them all again later.
     ...(whole ? ['FREEZE'] : []),

@@ -2,6 +2,8 @@
 
 const listTable = `CREATE TEMPORARY TABLE holdfast_list (id oid, owner text, grants text, comment text)`;
 const copyList = `COPY pg_temp.holdfast_list FROM STDIN`;
+/** The session is used again. */
+const dropList = `DROP TABLE pg_temp.holdfast_list`;
 
 /** Commits as it goes: a million objects in one transaction would need as many locks. */
 function forEachObject(body: string): string {
@@ -27,6 +29,7 @@ export const createObjects: readonly string[] = [
   listTable,
   copyList,
   forEachObject('PERFORM pg_catalog.lo_create(entry.id);'),
+  dropList,
 ];
 
 /** Comments, owners and grants, which become a warning where a role is missing; after the pages, so that a foreign owner does not keep them out. */
@@ -47,6 +50,7 @@ export const describeObjects: readonly string[] = [
             END LOOP;
           END IF;
         END;`),
+  dropList,
 ];
 
 /** Pages go in through a trigger that writes them and stores no row, so nothing is written twice. */
@@ -57,5 +61,7 @@ export function writePages(pageBytes: number): readonly string[] {
       BEGIN PERFORM pg_catalog.lo_put(NEW.id, NEW.page::bigint * ${pageBytes}, NEW.data); RETURN NULL; END $holdfast$`,
     `CREATE TRIGGER holdfast_write BEFORE INSERT ON pg_temp.holdfast_pages FOR EACH ROW EXECUTE FUNCTION pg_temp.holdfast_write()`,
     `COPY pg_temp.holdfast_pages FROM STDIN`,
+    `DROP FUNCTION pg_temp.holdfast_write() CASCADE`,
+    `DROP TABLE pg_temp.holdfast_pages`,
   ];
 }

@@ -1,22 +1,31 @@
 import { HoldfastError } from '../../errors.ts';
+import type { ManifestItem } from '../../vault/manifest.ts';
 import type { RestoreContext } from '../engine.ts';
 import { type LaneJob, runInLanes } from '../lanes.ts';
 import { BackupProgress } from './backup-progress.ts';
 import type { PostgresConnection } from './connection.ts';
-import { copyInSmall, itemsPerBatch, smallItemBytes } from './restore-batch.ts';
-import { copyIn, type CopyIn, type CopyInAccess } from './restore-copy.ts';
+import { copyIn, textOf } from './restore-copy.ts';
 import { copyTableStatements, type RestoreItems, type TableItem } from './restore-items.ts';
+import { displayName } from './quote.ts';
 import { createObjects, describeObjects, writePages } from './restore-large-objects.ts';
+import type { Session } from './session.ts';
 
+/** One COPY, which takes in the items one after the other. */
 interface Work {
-  readonly copy: CopyIn;
-  /** What the server must take; unknown for what is no table. */
-  readonly rows?: number | undefined;
-  /** Before compression. */
-  readonly bytes?: number | undefined;
-  readonly isTable: boolean;
-  /** Number of the table in the source. */
+  readonly name: string;
+  readonly statements: readonly string[];
+  readonly items: readonly ManifestItem[];
+  /** Number of the table in the source; missing for what is no table. */
   readonly table?: number;
+}
+
+export interface RowRestoreOptions {
+  readonly items: RestoreItems;
+  readonly signal: AbortSignal;
+  /** A session that is ready for copies; at most `connections` are asked for. */
+  readonly openSession: () => Promise<Session>;
+  /** Work that waits for the rows of one table only; asked once, when they are in. */
+  readonly afterRows: (table: number) => readonly LaneJob[];
 }
 
 export interface RestoredRows {
@@ -27,30 +36,20 @@ export interface RestoredRows {
 /** Brings rows and large objects in, several at a time, the biggest first. */
 export class RowRestore {
   readonly #context: RestoreContext<PostgresConnection>;
-  readonly #access: CopyInAccess;
+  readonly #options: RowRestoreOptions;
   readonly #items: RestoreItems;
   readonly #progress: BackupProgress;
-  readonly #afterRows: (table: number) => readonly LaneJob[];
-  readonly #itemsLeft = new Map<number, number>();
+  readonly #sessions: Session[] = [];
+  readonly #idle: Session[] = [];
+  readonly #worksLeft = new Map<number, number>();
   #done = 0;
   #rows = 0;
 
-  constructor(
-    context: RestoreContext<PostgresConnection>,
-    access: CopyInAccess,
-    work: {
-      readonly items: RestoreItems;
-      /** Work that waits for the rows of one table only; asked once, when they are in. */
-      readonly afterRows: (table: number) => readonly LaneJob[];
-    },
-  ) {
-    const { items } = work;
+  constructor(context: RestoreContext<PostgresConnection>, options: RowRestoreOptions) {
+    const { items } = options;
     this.#context = context;
-    this.#access = access;
+    this.#options = options;
     this.#items = items;
-    this.#afterRows = work.afterRows;
-    for (const { detail } of items.tables)
-      this.#itemsLeft.set(detail.oid, (this.#itemsLeft.get(detail.oid) ?? 0) + 1);
     const bytes = items.tables.reduce((sum, entry) => sum + (entry.item.bytes ?? 0), 0);
     const lists = items.largeObjectList === undefined ? 0 : 2;
     this.#progress = new BackupProgress(
@@ -62,111 +61,137 @@ export class RowRestore {
 
   /** @throws COUNT_MISMATCH, DECOMPRESS_FAILED, DISK_FULL, TOOL_FAILED and what `read` throws */
   async run(): Promise<RestoredRows> {
+    try {
+      await this.#copyAll();
+      return { items: this.#done, rows: this.#rows };
+    } finally {
+      await Promise.all(this.#sessions.map((session) => session.close()));
+    }
+  }
+
+  async #copyAll(): Promise<void> {
+    const { signal } = this.#options;
     const { largeObjectList: list, largeObjects, tables } = this.#items;
-    if (list !== undefined)
-      await this.#copy(
-        { copy: { name: list.name, statements: createObjects }, isTable: false },
-        this.#access.signal,
-      );
+    if (list !== undefined) await this.#copy(listWork(list, createObjects), signal);
     // Tables of extensions may point to each other with keys that are there from the start: in the order of the source's making, one after the other.
     const extensionTables = tables
       .filter((entry) => entry.detail.extension !== undefined)
       .toSorted((a, b) => a.detail.oid - b.detail.oid);
-    for (const entry of extensionTables) await this.#copy(tableWork(entry), this.#access.signal);
-    const works = [
-      ...tables.filter((entry) => entry.detail.extension === undefined).map(tableWork),
-      ...largeObjects.map(({ item, pageBytes }) => ({
-        copy: { name: item.name, statements: writePages(pageBytes) },
-        isTable: false,
-      })),
-    ];
+    for (const entry of extensionTables) await this.#copy(tableWork([entry], 1), signal);
     await this.#parallel([
-      ...works.filter((work) => !isSmall(work)).map((work) => [work]),
-      ...chunks(works.filter(isSmall), itemsPerBatch),
+      ...tableWorks(
+        tables.filter((entry) => entry.detail.extension === undefined),
+        this.#context.connections,
+      ),
+      ...largeObjects.map(({ item, pageBytes }): Work => ({
+        name: item.name,
+        statements: writePages(pageBytes),
+        items: [item],
+      })),
     ]);
-    if (list !== undefined)
-      await this.#copy(
-        { copy: { name: list.name, statements: describeObjects }, isTable: false },
-        this.#access.signal,
-      );
-    return { items: this.#done, rows: this.#rows };
+    if (list !== undefined) await this.#copy(listWork(list, describeObjects), signal);
   }
 
-  async #parallel(queue: readonly (readonly Work[])[]): Promise<void> {
-    const jobs = queue.map((works): LaneJob => {
-      const [only] = works;
-      const single = works.length === 1 ? only : undefined;
-      return {
-        // Two copies into one table wait for each other whenever it grows, and cost the server a sixth more.
-        ...(single?.table === undefined ? {} : { group: single.table }),
-        run: async (signal) => {
-          if (single === undefined) await this.#copyTogether(works, signal);
-          else await this.#copy(single, signal);
-          return works.flatMap(({ table }) => this.#afterRowsOf(table));
-        },
-      };
-    });
+  async #parallel(works: readonly Work[]): Promise<void> {
+    for (const { table } of works)
+      if (table !== undefined) this.#worksLeft.set(table, (this.#worksLeft.get(table) ?? 0) + 1);
+    const jobs = works.map((work): LaneJob => ({
+      // Two copies into one table wait for each other whenever it grows, and cost the server a sixth more.
+      ...(work.table === undefined ? {} : { group: work.table }),
+      run: async (signal) => {
+        await this.#copy(work, signal);
+        return this.#afterRowsOf(work.table);
+      },
+    }));
     await runInLanes(jobs, {
       lanes: this.#context.connections,
-      signal: this.#access.signal,
+      signal: this.#options.signal,
       abortedError: () => new HoldfastError('JOB_ABORTED', 'the restore was told to stop'),
     });
   }
 
-  /** What may be done now that another item of the table is in: nothing until it was the last one. */
+  /** What may be done now that more of the table is in: nothing until that was the last of it. */
   #afterRowsOf(table: number | undefined): readonly LaneJob[] {
     if (table === undefined) return [];
-    const left = (this.#itemsLeft.get(table) ?? 1) - 1;
-    this.#itemsLeft.set(table, left);
-    return left === 0 ? this.#afterRows(table) : [];
+    const left = (this.#worksLeft.get(table) ?? 1) - 1;
+    this.#worksLeft.set(table, left);
+    return left === 0 ? this.#options.afterRows(table) : [];
   }
 
   async #copy(work: Work, signal: AbortSignal): Promise<void> {
-    this.#progress.itemStarted(work.copy.name);
-    const rows = await copyIn(
-      { ...this.#access, signal },
-      work.copy,
-      await this.#context.read(work.copy.name),
-    );
-    this.#finish(work, rows);
+    const session = this.#idle.pop() ?? (await this.#open());
+    const stop = () => session.destroy();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      const rows = await copyIn(session, work, this.#textOf(work));
+      if (work.table !== undefined) this.#requireRows(work, rows);
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+    this.#idle.push(session);
   }
 
-  async #copyTogether(works: readonly Work[], signal: AbortSignal): Promise<void> {
-    const copies = works.map((work) => work.copy);
-    const rows = await copyInSmall({ ...this.#access, signal }, copies, this.#context.read);
-    for (const [index, work] of works.entries()) this.#finish(work, rows[index] ?? 0);
+  async *#textOf({ items, table }: Work): AsyncGenerator<Buffer> {
+    for (const item of items) {
+      this.#progress.itemStarted(item.name);
+      yield* textOf(item.name, await this.#context.read(item.name));
+      this.#done += 1;
+      const rows = table === undefined ? 0 : (item.rows ?? 0);
+      this.#progress.itemDone(item.name, { rows, bytes: item.bytes ?? 0 });
+    }
   }
 
-  #finish({ copy, rows: expected, bytes, isTable }: Work, rows: number): void {
-    if (expected !== undefined && rows !== expected) {
+  async #open(): Promise<Session> {
+    const session = await this.#options.openSession();
+    this.#sessions.push(session);
+    return session;
+  }
+
+  #requireRows({ name, items }: Work, rows: number): void {
+    const expected = items.reduce((sum, item) => sum + (item.rows ?? 0), 0);
+    if (rows !== expected) {
       throw new HoldfastError(
         'COUNT_MISMATCH',
-        `${copy.name} should have ${expected} rows, but the server took ${rows}`,
+        `${name} should have ${expected} rows, but the server took ${rows}`,
       );
     }
-    this.#done += 1;
-    if (isTable) this.#rows += rows;
-    this.#progress.itemDone(copy.name, { rows: isTable ? rows : 0, bytes: bytes ?? 0 });
+    this.#rows += rows;
   }
 }
 
-function isSmall(work: Work): boolean {
-  return work.isTable && work.bytes !== undefined && work.bytes <= smallItemBytes;
+function listWork(list: ManifestItem, statements: readonly string[]): Work {
+  return { name: list.name, statements, items: [list] };
 }
 
-function chunks<T>(list: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(list.length / size) }, (_, index) =>
-    list.slice(index * size, (index + 1) * size),
+/**
+ * The copies that bring tables in, the biggest first. All parts of a table go into one, which can freeze its rows: nothing
+ * has to write them all again later. Only a table that would keep one connection at work long after the others are done
+ * comes in by several; its indexes, about half of the work, are left to the others, hence more than an equal share.
+ */
+function tableWorks(entries: readonly TableItem[], connections: number): Work[] {
+  const tables = [...Map.groupBy(entries, ({ detail }) => detail.oid).values()]
+    .map((items) => items.toSorted((a, b) => (a.detail.part ?? 1) - (b.detail.part ?? 1)))
+    .toSorted((a, b) => storedBytesOf(b) - storedBytesOf(a));
+  const most = (1.5 * storedBytesOf(entries)) / connections;
+  return tables.flatMap((items) =>
+    storedBytesOf(items) <= most
+      ? [tableWork(items, 1)]
+      : items.map((item) => tableWork([item], items.length)),
   );
 }
 
-function tableWork(entry: TableItem): Work {
-  const { item } = entry;
+function storedBytesOf(entries: readonly TableItem[]): number {
+  return entries.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+}
+
+/** One of `count` copies of a table. */
+function tableWork(entries: readonly TableItem[], count: number): Work {
+  const [first] = entries;
+  if (first === undefined) throw new HoldfastError('INTERNAL', 'a copy of nothing');
   return {
-    copy: { name: item.name, statements: copyTableStatements(entry) },
-    rows: item.rows,
-    bytes: item.bytes,
-    isTable: true,
-    table: entry.detail.oid,
+    name: count === 1 ? displayName(first.table) : first.item.name,
+    statements: copyTableStatements(first, count === 1),
+    items: entries.map(({ item }) => item),
+    table: first.detail.oid,
   };
 }

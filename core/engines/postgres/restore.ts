@@ -11,6 +11,7 @@ import { type LibpqAccess, openLibpq } from './libpq.ts';
 import type { Settings } from './options.ts';
 import { SchemaArchive } from './restore-archive.ts';
 import { createMissingRoles, missingTablespaces, restoreDatabaseProperties } from './restore-globals.ts';
+import { prepareCopies } from './restore-copy.ts';
 import { indexesOfBigTables } from './restore-indexes.ts';
 import {
   readItems,
@@ -43,21 +44,20 @@ export async function restorePostgres(
   let session: Session | undefined;
   let libpq: LibpqAccess | undefined;
   try {
-    const connect = () =>
-      Session.connect(context.connection, { signal: scope.signal, answerSeconds: settings.idleSeconds });
+    const connect = (onWarning?: (message: string) => void) =>
+      Session.connect(context.connection, {
+        signal: scope.signal,
+        answerSeconds: settings.idleSeconds,
+        ...(onWarning === undefined ? {} : { onWarning }),
+      });
     session = await connect();
     const target = await readServer(session);
     requireMajor(target, context.manifest.engine.version);
     requireEncoding(target, context.manifest, context.connection);
     if (selection === undefined) await requireEmpty(session, context.connection);
-    const tools = await findTools(target.major, ['pg_restore', 'psql'], settings);
-    const encoding = context.manifest.items.find((item) => item.name === schemaItem)?.detail?.[
-      'clientEncoding'
-    ];
-    libpq = await openLibpq(context.connection, {
-      searchPath: settings.searchPath,
-      ...(typeof encoding === 'string' ? { encoding } : {}),
-    });
+    const tools = await findTools(target.major, ['pg_restore'], settings);
+    const encoding = clientEncodingOf(context.manifest);
+    libpq = await openLibpq(context.connection, { searchPath: settings.searchPath, encoding });
     return await new Restore({
       context,
       signal: scope.signal,
@@ -65,6 +65,7 @@ export async function restorePostgres(
       connect,
       tools,
       libpq,
+      encoding,
       items,
       selection,
     }).run();
@@ -79,6 +80,12 @@ export async function restorePostgres(
   }
 }
 
+/** What the client programs of the backup spoke: UTF8, or SQL_ASCII for a database that knows no encoding. */
+function clientEncodingOf(manifest: Manifest): string {
+  const schema = manifest.items.find((item) => item.name === schemaItem);
+  return schema?.detail?.['clientEncoding'] === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8';
+}
+
 /** Definitions, globals and sequences belong to every restore; of the rows only those of the chosen tables do. */
 export function itemsForTables(manifest: Manifest, only: readonly string[]): string[] {
   const { items } = selectTables(readItems(manifest).tables, only);
@@ -89,9 +96,11 @@ interface RestoreParts {
   readonly context: RestoreContext<PostgresConnection>;
   readonly signal: AbortSignal;
   readonly session: Session;
-  readonly connect: () => Promise<Session>;
+  readonly connect: (onWarning?: (message: string) => void) => Promise<Session>;
   readonly tools: Tools;
   readonly libpq: LibpqAccess;
+  /** Of the archive and of rows that name none. */
+  readonly encoding: string;
   readonly items: RestoreItems;
   /** Missing for a whole restore. */
   readonly selection: Selection | undefined;
@@ -211,22 +220,18 @@ class Restore {
   }
 
   async #restoreRows(prepared: Prepared): Promise<{ readonly items: number; readonly rows: number }> {
-    const { context, tools, libpq, signal, items, selection } = this.#parts;
-    const access = {
-      psql: tools.path('psql'),
-      bulkPsql: tools.bulkPsql,
-      env: libpq.env,
-      conninfo: libpq.conninfo,
-      compressor: tools.compressor,
-      signal,
-      onWarning: (warning: string) => this.#warn([warning]),
+    const { context, connect, encoding, signal, items, selection } = this.#parts;
+    const openSession = async () => {
+      const session = await connect((warning) => this.#warn([warning]));
+      await prepareCopies(session, encoding);
+      return session;
     };
     const wanted =
       selection === undefined
         ? items
         : { tables: selection.items, largeObjects: [], largeObjectList: undefined };
     const afterRows = (table: number) => this.#indexJobs(table, prepared);
-    return new RowRestore(context, access, { items: wanted, afterRows }).run();
+    return new RowRestore(context, { items: wanted, signal, openSession, afterRows }).run();
   }
 
   async #gatherStatistics(): Promise<void> {

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type PostgresMajor, postgresBinDirectory } from '../../../sandbox/postgres/postgres-server.ts';
-import { nodeCompressor } from '../compressor.ts';
 import { normalizedDump, runClient } from './testing/compare.ts';
 import { Harness } from './testing/harness.ts';
 import { loadTorture } from './testing/torture.ts';
@@ -109,25 +108,6 @@ describe('round trip', () => {
       '@schema',
       '@sequences',
     ]);
-  });
-
-  it("carries rows with Node's own zstd where there is no zstd program", async () => {
-    const source = await harness.database();
-    await harness.sql(
-      source,
-      `CREATE TABLE t AS SELECT i, repeat(md5(i::text), 20) AS v FROM generate_series(1, 20000) i; CREATE TABLE e (a int)`,
-    );
-    const engine = { compressor: nodeCompressor(), searchPath: '/usr/bin:/bin' };
-
-    const backup = await harness.backup(source, { engine });
-    const target = await harness.database();
-    const restored = await harness.restore(target, backup, { engine });
-
-    expect(backup.outcome.tools['compressor']).toBe('node');
-    expect(restored.rows).toBe(20000);
-    expect(await normalizedDump(harness.bin, target)).toBe(await normalizedDump(harness.bin, source));
-    const item = backup.store.items.find((entry) => entry.name === 'public.t');
-    expect(item?.bytes).toBeGreaterThan(12_000_000);
   });
 
   it('carries values of 100 MB', async () => {

@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { HoldfastError } from '../../errors.ts';
 import { type PostgresConnection, passwordOf } from './connection.ts';
+import { CopyInQuery, type DriverConnection, sendRows } from './copy-in.ts';
+import { CopyOutFilter, RowBlocks } from './copy-out.ts';
 import { translatePgError } from './pg-errors.ts';
 
 export interface SessionOptions {
@@ -9,11 +11,22 @@ export interface SessionOptions {
   /** A query that takes longer means that the server stopped answering. */
   readonly answerSeconds: number;
   readonly applicationName?: string;
+  /** What the server warned of. */
+  readonly onWarning?: (message: string) => void;
 }
 
-/** One connection of the driver, for catalogue queries; rows of tables never pass through it. */
+/** Rows on their way out of a table. */
+export interface CopyOut {
+  /** COPY's text in blocks; each is good until the next is asked for. Whoever stops early loses the session. */
+  readonly blocks: AsyncIterable<Buffer>;
+  /** Rows that the server sent, once `blocks` ended. */
+  readonly rows: () => number;
+}
+
+/** One connection of the driver: for queries, and for the rows of tables as COPY's text, which is never looked into. */
 export class Session {
   readonly #client: pg.Client;
+  #copyOut: CopyOutFilter | undefined;
   readonly #options: SessionOptions;
   readonly #onAbort: () => void;
   #closed = false;
@@ -23,7 +36,7 @@ export class Session {
   private constructor(client: pg.Client, options: SessionOptions) {
     this.#client = client;
     this.#options = options;
-    this.#onAbort = () => this.#destroy();
+    this.#onAbort = () => this.destroy();
     options.signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
@@ -45,10 +58,13 @@ export class Session {
     });
     const session = new Session(client, options);
     client.on('error', (error) => (session.#lost ??= error));
+    client.on('notice', ({ severity, message = '' }) => {
+      if (severity === 'WARNING') options.onWarning?.(message);
+    });
     try {
       await client.connect();
     } catch (error) {
-      session.#destroy();
+      session.destroy();
       throw translatePgError(error, `cannot connect to ${connection.host}:${connection.port}`);
     }
     try {
@@ -57,7 +73,7 @@ export class Session {
       );
       return session;
     } catch (error) {
-      session.#destroy();
+      session.destroy();
       throw error;
     }
   }
@@ -75,6 +91,74 @@ export class Session {
     return this.#answer(() => this.#client.query<unknown[]>(config));
   }
 
+  /** Statements that may take as long as they need. */
+  async run(sql: string, doing = 'statement failed'): Promise<void> {
+    throwIfAborted(this.#options.signal);
+    await this.#client.query(sql).catch((error: unknown) => this.#fail(error, doing));
+  }
+
+  /** Runs COPY … TO STDOUT. @throws SOURCE_UNREACHABLE when the server falls silent */
+  copyOut(sql: string, doing = 'COPY failed'): CopyOut {
+    let rows = 0;
+    const blocks = async function* read(this: Session): AsyncGenerator<Buffer> {
+      throwIfAborted(this.#options.signal);
+      const { stream } = this.#connection;
+      const filter = (this.#copyOut ??= new CopyOutFilter(stream));
+      const arriving = new RowBlocks(stream, this.#options.answerSeconds * 1000);
+      filter.rows = arriving;
+      let isRead = false;
+      this.#client.query(sql).then(
+        ({ rowCount }) => {
+          rows = rowCount ?? 0;
+          arriving.end();
+        },
+        (error: unknown) => arriving.fail(error),
+      );
+      try {
+        for (let block = await arriving.next(); block !== undefined; block = await arriving.next())
+          yield block;
+        isRead = true;
+      } catch (error) {
+        this.#fail(error, doing);
+      } finally {
+        filter.rows = undefined;
+        // The rest of the rows would come in the place of the next answer.
+        if (!isRead) this.destroy();
+      }
+    };
+    return { blocks: blocks.call(this), rows: () => rows };
+  }
+
+  /**
+   * Runs COPY … FROM STDIN; returns the rows that the server took. When `text` fails, none are, and the session is lost.
+   * @throws SOURCE_UNREACHABLE when the server takes nothing more, and what `text` throws
+   */
+  async copyIn(sql: string, text: AsyncIterable<Uint8Array>, doing = 'COPY failed'): Promise<number> {
+    throwIfAborted(this.#options.signal);
+    const query = this.#client.query(new CopyInQuery(sql));
+    let isOver = false;
+    query.done.catch(() => undefined).finally(() => (isOver = true));
+    try {
+      await query.ready;
+      for await (const bytes of text) {
+        if (isOver) break;
+        await sendRows(this.#connection.stream, bytes, this.#options.answerSeconds * 1000);
+      }
+    } catch (error) {
+      // Without the message that ends the rows, the server takes none of them.
+      this.destroy();
+      throw error;
+    }
+    if (!isOver) this.#connection.endCopyFrom();
+    return query.done.catch((error: unknown) => this.#fail(error, doing));
+  }
+
+  #fail(error: unknown, doing: string): never {
+    throwIfAborted(this.#options.signal);
+    // The driver only says that it lost the connection; the server said why.
+    throw translatePgError(this.#lost ?? error, doing);
+  }
+
   async #answer<Row>(ask: () => Promise<{ readonly rows: Row[] }>): Promise<Row[]> {
     throwIfAborted(this.#options.signal);
     const answer = ask();
@@ -87,7 +171,7 @@ export class Session {
             `the server did not answer for ${this.#options.answerSeconds} s`,
           ),
         );
-        this.#destroy();
+        this.destroy();
       }, this.#options.answerSeconds * 1000);
     });
     try {
@@ -95,9 +179,7 @@ export class Session {
       return result.rows ?? [];
     } catch (error) {
       answer.catch(() => undefined);
-      throwIfAborted(this.#options.signal);
-      // The driver only says that it lost the connection; the server said why.
-      throw translatePgError(this.#lost ?? error, 'query failed');
+      return this.#fail(error, 'query failed');
     } finally {
       clearTimeout(timer);
     }
@@ -113,19 +195,23 @@ export class Session {
 
   async close(): Promise<void> {
     if (this.#closed) return;
-    const timer = setTimeout(() => this.#destroy(), 2000);
+    const timer = setTimeout(() => this.destroy(), 2000);
     await this.#client.end().catch(() => undefined);
     clearTimeout(timer);
-    this.#destroy();
+    this.destroy();
   }
 
-  #destroy(): void {
+  /** Ends the connection whatever it does; the server gives up what was not committed. */
+  destroy(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#options.signal.removeEventListener('abort', this.#onAbort);
-    const { stream } = (this.#client as unknown as { connection: { stream: { destroy(): void } } })
-      .connection;
-    stream.destroy();
+    this.#connection.stream.destroy();
+  }
+
+  /** The driver has no public way to it; its own packages for copies and cursors go the same way. */
+  get #connection(): DriverConnection {
+    return (this.#client as unknown as { readonly connection: DriverConnection }).connection;
   }
 }
 

@@ -3,26 +3,16 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { HoldfastError } from '../../errors.ts';
-import { type Compressor, findCompressor } from '../compressor.ts';
-import { findProgram } from '../find-program.ts';
 import type { Settings } from './options.ts';
 
 const run = promisify(execFile);
 
-const bulkBuffer = '1M';
+export type PostgresProgram = 'pg_dump' | 'pg_restore';
 
-export type PostgresProgram = 'psql' | 'pg_dump' | 'pg_restore';
-
-/** The client programs for one server and how to compress. */
+/** The client programs for one server. */
 export interface Tools {
-  readonly compressor: Compressor;
   path(program: PostgresProgram): string;
-  /**
-   * psql with a large buffer before its standard input, where the host has `stdbuf`: from a pipe it reads 4 KiB at a time
-   * otherwise, and each read may put it and the program before it to sleep once.
-   */
-  readonly bulkPsql: readonly [string, ...string[]];
-  /** For the manifest, e.g. `{ pg_dump: '18.6' }`. */
+  /** For the manifest, e.g. `{ pg_dump: '18.6', zstd: '1.5.7' }`. */
   readonly versions: Readonly<Record<string, string>>;
 }
 
@@ -36,7 +26,6 @@ export async function findTools(
     settings.binDirectory === undefined
       ? usualPlaces(major, settings.searchPath)
       : [settings.binDirectory(major)];
-  const compressor = settings.compressor ?? findCompressor(settings.searchPath);
   const seen: string[] = [];
   for (const directory of candidates) {
     const versions = await versionsIn(directory, programs);
@@ -44,13 +33,9 @@ export async function findTools(
     const found = Number.parseInt(versions[programs[0] ?? ''] ?? '', 10);
     // A newer client can serve an older server; an older one refuses.
     if (found >= major) {
-      const stdbuf = findProgram('stdbuf', settings.searchPath);
-      const psql = path.join(directory, 'psql');
       return {
-        compressor,
-        versions: { ...versions, compressor: compressor.name },
+        versions: { ...versions, zstd: process.versions['zstd'] ?? '' },
         path: (program) => path.join(directory, program),
-        bulkPsql: stdbuf === undefined ? [psql] : [stdbuf, `-i${bulkBuffer}`, psql],
       };
     }
     seen.push(`${found} in ${directory}`);
