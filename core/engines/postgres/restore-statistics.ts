@@ -29,7 +29,7 @@ export async function analyzeTables(
   const analyze = async (table: QualifiedName) => {
     const session = free.pop() ?? sessions[0];
     try {
-      await session.query(`ANALYZE ${quoteName(table)}`);
+      await session.run(`ANALYZE ${quoteName(table)}`);
     } catch (error) {
       if (options.signal.aborted) throw error;
       warnings.push(`${quoteName(table)} has no statistics yet: ${(error as Error).message}`);
