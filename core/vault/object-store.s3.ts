@@ -29,8 +29,8 @@ import { Semaphore } from './semaphore.ts';
 import { BufferPool } from './upload-parts.ts';
 import { S3Upload, type UploadResources } from './upload.s3.ts';
 
-const defaultPartBytes = 16 * 2 ** 20;
-/** Over all streams: with the part that each stream fills, two streams hold 128 MiB. */
+const defaultPartBytes = 8 * 2 ** 20;
+/** Over all streams: with the part that each stream fills, two streams hold 64 MiB. */
 const partsInFlight = 6;
 
 /** A vault in a bucket, with versions, locks and full-object checksums. */

@@ -5,7 +5,7 @@ import type { LockMode, ManifestItem } from './manifest.ts';
 import type { ObjectStore, StoredObject } from './object-store.ts';
 import type { ItemCounts, ItemInput } from './vault.ts';
 
-/** An item rolls over to a further object at this size: 4,096 upload parts of 16 MiB, far from S3's 10,000. */
+/** An item rolls over to a further object at this size: 8,192 upload parts of 8 MiB, below S3's 10,000. */
 export const defaultSegmentBytes = 64 * 2 ** 30;
 
 export interface PipelineContext {

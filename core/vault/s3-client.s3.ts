@@ -10,7 +10,7 @@ export interface S3Settings {
   readonly region?: string;
   /** @default 90 */
   readonly retrySeconds?: number;
-  /** @default 16 MiB; S3 takes no part below 5 MiB but the last */
+  /** @default 8 MiB; S3 takes no part below 5 MiB but the last */
   readonly partBytes?: number;
 }
 

@@ -29,7 +29,7 @@ import { openStore } from './store.ts';
 
 const projectRoot = path.resolve(import.meta.dirname, '../..');
 const parts = ['backup', 'restore', 'table', 'big', 'control'] as const;
-const memoryGigabytes = [0.2, 1, 4];
+const memoryGigabytes = [0.2, 1, 4, 10];
 
 const options = new Command('npm run bench --')
   .description(

@@ -57,6 +57,20 @@ describe('judge', () => {
         ],
       )[0]?.met;
     expect([flat(110), flat(111)]).toEqual([true, false]);
+    const goals = judge(
+      [],
+      [0.2e9, 1e9, 4e9, 10e9].map((textBytes, index) => ({
+        textBytes,
+        backup: run(1, 100 + 10 * index),
+        restore: run(1, 100),
+      })),
+    );
+    expect(goals.map(({ what, met }) => [what.replace('memory of the ', ''), met])).toEqual([
+      ['backup from 0.2 to 4 GB', false],
+      ['restore from 0.2 to 4 GB', true],
+      ['backup from 1 to 10 GB', false],
+      ['restore from 1 to 10 GB', true],
+    ]);
   });
 });
 

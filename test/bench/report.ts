@@ -47,6 +47,11 @@ const goalRatios = [
 /** 300 MB with 2 streams; with more data it may be a tenth more, which is what sampling and the garbage collector vary by. */
 const memoryLimitBytes = 300e6;
 const flatWithin = 1.1;
+/** In bytes of text: from less than all buffers hold, and from enough to fill them. */
+const memorySpans = [
+  [0.2e9, 4e9],
+  [1e9, 10e9],
+] as const;
 
 export function judge(jobs: readonly JobResult[], memory: readonly MemoryResult[]): Goal[] {
   const goals: Goal[] = [];
@@ -81,12 +86,15 @@ function memoryGoals(jobs: readonly JobResult[], memory: readonly MemoryResult[]
       met: most > 0 && most <= memoryLimitBytes,
     });
   }
-  const [first, last] = [memory[0], memory.at(-1)];
-  if (first !== undefined && last !== undefined && first !== last) {
+  for (const [smallBytes, largeBytes] of memorySpans) {
+    const [first, last] = [smallBytes, largeBytes].map((bytes) =>
+      memory.find(({ textBytes }) => textBytes === bytes),
+    );
+    if (first === undefined || last === undefined) continue;
     for (const kind of ['backup', 'restore'] as const) {
       const [small, large] = [first[kind].peakMemoryBytes ?? 0, last[kind].peakMemoryBytes ?? 0];
       goals.push({
-        what: `memory of the ${kind} from ${first.textBytes / 1e9} to ${last.textBytes / 1e9} GB`,
+        what: `memory of the ${kind} from ${smallBytes / 1e9} to ${largeBytes / 1e9} GB`,
         goal: 'flat (within 10 %)',
         measured: `${megabytes(small)} → ${megabytes(large)}`,
         met: small > 0 && large <= small * flatWithin,
