@@ -71,6 +71,52 @@ describe('lanes', () => {
     expect(seen).toEqual(['a1', 'a1+a2']);
   });
 
+  it('never runs a job beside another that locks the same tables, if one of them does so alone', async () => {
+    const running: string[] = [];
+    const seen = new Set<string>();
+    const job = (name: string, tables: readonly number[], isExclusive: boolean): LaneJob => ({
+      locks: { tables: new Set(tables), isExclusive },
+      run: async () => {
+        running.push(name);
+        seen.add(running.toSorted().join('+'));
+        await sleep(10);
+        running.splice(running.indexOf(name), 1);
+        return [];
+      },
+    });
+    await runInLanes(
+      [
+        job('index1', [1], false),
+        job('index2', [1], false),
+        job('key1', [1], true),
+        job('foreign12', [1, 2], true),
+        job('foreign23', [2, 3], true),
+        job('key4', [4], true),
+      ],
+      { ...options, lanes: 2 },
+    );
+    expect(seen).toContain('index1+index2');
+    expect([...seen].flatMap((names) => names.split('+')).includes('foreign12')).toBe(true);
+    const together = [...seen].filter((names) => names.includes('+'));
+    expect(together.filter((names) => /key1.*1|foreign12.*(?:index|key1|foreign23)/.test(names))).toEqual([]);
+    // Waiting for locks leaves nobody idle who could do something else.
+    expect(together.some((names) => names.includes('key4') || names.includes('foreign23'))).toBe(true);
+  });
+
+  it('tells each job how many lanes have nothing to do', async () => {
+    const idle: number[] = [];
+    const job = (next: readonly LaneJob[] = []): LaneJob => ({
+      run: async (_signal, idleLanes) => {
+        idle.push(idleLanes);
+        await sleep(5);
+        return next;
+      },
+    });
+    await runInLanes([job(), job(), job(), job(), job([job()])], { ...options, lanes: 4 });
+    expect(idle).toEqual([0, 0, 0, 0, expect.any(Number), 3]);
+    expect(idle[4]).toBeLessThan(4);
+  });
+
   it('stops the others at the first failure, starts nothing more and throws that failure', async () => {
     const started: string[] = [];
     let stopped = false;

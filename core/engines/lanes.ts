@@ -2,10 +2,17 @@ import { FailFast } from './fail-fast.ts';
 
 /** One piece of work. */
 export interface LaneJob {
-  /** Gives back what its end made possible, which goes before everything that waits. */
-  readonly run: (signal: AbortSignal) => Promise<readonly LaneJob[]>;
+  /** Gives back what its end made possible, which goes before everything that waits. `idleLanes`: those for which there is no job. */
+  readonly run: (signal: AbortSignal, idleLanes: number) => Promise<readonly LaneJob[]>;
   /** Jobs of one group get in each other's way: while one runs, others go first. */
   readonly group?: number;
+  /** What the job locks; it never runs beside another that locks some of the same, if one of them does so alone. */
+  readonly locks?: Locks;
+}
+
+export interface Locks {
+  readonly tables: ReadonlySet<number>;
+  readonly isExclusive: boolean;
 }
 
 export interface LaneOptions {
@@ -15,20 +22,31 @@ export interface LaneOptions {
   readonly abortedError: () => Error;
 }
 
-/** Runs jobs side by side, the first of the list first, but for those whose group is at work. The first failure stops the others, is waited for and thrown. */
+/**
+ * Runs jobs side by side, the first of the list first, but for those whose group is at work or whose locks are taken. The
+ * first failure stops the others, is waited for and thrown.
+ */
 export async function runInLanes(jobs: readonly LaneJob[], options: LaneOptions): Promise<void> {
   const scope = new FailFast(options.signal, options.abortedError);
   const waiting = [...jobs];
   const running = new Set<LaneJob>();
+  const mayRun = (job: LaneJob) => ![...running].some((other) => areLocked(job.locks, other.locks));
   const isFree = ({ group }: LaneJob) =>
     group === undefined || ![...running].some((other) => other.group === group);
+  const next = () => {
+    const best = waiting.findIndex((job) => isFree(job) && mayRun(job));
+    const index = best === -1 ? waiting.findIndex(mayRun) : best;
+    return index === -1 ? undefined : waiting.splice(index, 1)[0];
+  };
+  const lanes = Math.max(1, options.lanes);
   const fill = () => {
-    while (running.size < Math.max(1, options.lanes) && !scope.signal.aborted) {
-      const [job] = waiting.splice(Math.max(0, waiting.findIndex(isFree)), 1);
+    while (running.size < lanes && !scope.signal.aborted) {
+      const job = next();
       if (job === undefined) return;
       running.add(job);
+      const idleLanes = Math.max(0, lanes - running.size - waiting.filter(mayRun).length);
       scope.run(async () => {
-        waiting.unshift(...(await job.run(scope.signal)));
+        waiting.unshift(...(await job.run(scope.signal, idleLanes)));
         running.delete(job);
         fill();
       });
@@ -40,4 +58,9 @@ export async function runInLanes(jobs: readonly LaneJob[], options: LaneOptions)
   } finally {
     scope.close();
   }
+}
+
+function areLocked(a: Locks | undefined, b: Locks | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  return (a.isExclusive || b.isExclusive) && [...a.tables].some((table) => b.tables.has(table));
 }

@@ -25,6 +25,8 @@ export interface RunOptions {
   /** Makes an error of pg_restore a warning; any other fails the restore. */
   readonly isTolerable: (error: string) => boolean;
   readonly extraArgs?: readonly string[];
+  /** Server settings of this run, as PGOPTIONS takes them, added to those of the archive. */
+  readonly serverOptions?: string;
 }
 
 /** The archive of definitions as a local file, with its table of contents. */
@@ -82,8 +84,9 @@ export class SchemaArchive {
       ...(options.extraArgs ?? []),
       this.#file,
     ];
+    const { PGOPTIONS: common = '', ...env } = this.#options.env;
     const child = startChild(this.#options.pgRestore, args, {
-      env: this.#options.env,
+      env: { ...env, PGOPTIONS: `${common} ${options.serverOptions ?? ''}`.trim() },
       stdio: ['ignore', 'ignore', 'pipe'],
       signal: this.#options.signal,
       onErrorLine: (line) => errors.add(line),

@@ -5,6 +5,7 @@ import { type LaneJob, runInLanes } from '../lanes.ts';
 import { BackupProgress } from './backup-progress.ts';
 import type { PostgresConnection } from './connection.ts';
 import { copyIn, textOf } from './restore-copy.ts';
+import { bigTableBytes, type EarlyJobs } from './restore-early.ts';
 import { copyTableStatements, type RestoreItems, type TableItem } from './restore-items.ts';
 import { displayName } from './quote.ts';
 import { createObjects, describeObjects, writePages } from './restore-large-objects.ts';
@@ -24,8 +25,8 @@ export interface RowRestoreOptions {
   readonly signal: AbortSignal;
   /** A session that is ready for copies; at most `connections` are asked for. */
   readonly openSession: () => Promise<Session>;
-  /** Work that waits for the rows of one table only; asked once, when they are in. */
-  readonly afterRows: (table: number) => readonly LaneJob[];
+  /** Told of each table once, when all its rows are in. */
+  readonly early: EarlyJobs;
 }
 
 export interface RestoredRows {
@@ -115,7 +116,7 @@ export class RowRestore {
     if (table === undefined) return [];
     const left = (this.#worksLeft.get(table) ?? 1) - 1;
     this.#worksLeft.set(table, left);
-    return left === 0 ? this.#options.afterRows(table) : [];
+    return left === 0 ? this.#options.early.rowsAreIn(table) : [];
   }
 
   async #copy(work: Work, signal: AbortSignal): Promise<void> {
@@ -164,16 +165,22 @@ function listWork(list: ManifestItem, statements: readonly string[]): Work {
 }
 
 /**
- * The copies that bring tables in, the biggest first. All parts of a table go into one, which can freeze its rows: nothing
- * has to write them all again later. Only a table that would keep one connection at work long after the others are done
- * comes in by several; its indexes, about half of the work, are left to the others, hence more than an equal share.
+ * The copies that bring tables in. All parts of a table go into one, which can freeze its rows: nothing has to write them
+ * all again later. Only a table that would keep one connection at work long after the others are done comes in by several;
+ * its indexes, about half of the work, are left to the others, hence more than an equal share. The biggest begin, except on
+ * the last connection: small tables go before the rest there, because foreign keys of big ones point to them.
  */
 function tableWorks(entries: readonly TableItem[], connections: number): Work[] {
   const tables = [...Map.groupBy(entries, ({ detail }) => detail.oid).values()]
     .map((items) => items.toSorted((a, b) => (a.detail.part ?? 1) - (b.detail.part ?? 1)))
     .toSorted((a, b) => storedBytesOf(b) - storedBytesOf(a));
   const most = (1.5 * storedBytesOf(entries)) / connections;
-  return tables.flatMap((items) =>
+  const isSmall = (items: readonly TableItem[]) =>
+    items.reduce((sum, { item }) => sum + (item.bytes ?? 0), 0) < bigTableBytes;
+  const small = tables.filter(isSmall);
+  const big = tables.filter((items) => !isSmall(items));
+  const others = Math.max(1, connections - 1);
+  return [...big.slice(0, others), ...small, ...big.slice(others)].flatMap((items) =>
     storedBytesOf(items) <= most
       ? [tableWork(items, 1)]
       : items.map((item) => tableWork([item], items.length)),

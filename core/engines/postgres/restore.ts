@@ -3,7 +3,6 @@ import type { Manifest } from '../../vault/manifest.ts';
 import { decompressStream } from '../../vault/compress.ts';
 import type { RestoreContext, RestoreOutcome } from '../engine.ts';
 import { FailFast } from '../fail-fast.ts';
-import type { LaneJob } from '../lanes.ts';
 import { globalsItem, schemaItem, sequencesItem } from './backup.ts';
 import type { PostgresConnection } from './connection.ts';
 import { type Globals, globalsSchema } from './globals.ts';
@@ -12,7 +11,7 @@ import type { Settings } from './options.ts';
 import { SchemaArchive } from './restore-archive.ts';
 import { createMissingRoles, missingTablespaces, restoreDatabaseProperties } from './restore-globals.ts';
 import { prepareCopies } from './restore-copy.ts';
-import { indexesOfBigTables } from './restore-indexes.ts';
+import { earlyEntries, type EarlyEntry, EarlyJobs } from './restore-early.ts';
 import {
   readItems,
   type RestoreItems,
@@ -109,8 +108,8 @@ interface RestoreParts {
 interface Prepared {
   readonly archive: SchemaArchive;
   readonly plan: SchemaPlan;
-  /** Of the plan's post-data, what is built while rows still come in; by table. */
-  readonly earlyIndexes: ReadonlyMap<number, readonly TocEntry[]>;
+  /** Of the plan's post-data, what is made while rows still come in. */
+  readonly early: readonly EarlyEntry[];
   readonly globals: Globals;
   /** Those that the restore makes; others keep their state. */
   readonly sequences: readonly SequenceState[];
@@ -173,7 +172,7 @@ class Restore {
     return {
       archive,
       plan,
-      earlyIndexes: indexesOfBigTables(plan, this.#tables),
+      early: earlyEntries(plan, this.#tables),
       globals,
       sequences,
       extraArgs: missing.length > 0 ? ['--no-tablespaces'] : [],
@@ -192,11 +191,11 @@ class Restore {
     this.#warn(await archive.run('pre-data', { entries: plan.preData, jobs: 1, isTolerable, extraArgs }));
   }
 
-  async #restorePostData({ archive, plan, earlyIndexes, extraArgs }: Prepared): Promise<void> {
-    const early = new Set([...earlyIndexes.values()].flat());
+  async #restorePostData({ archive, plan, early, extraArgs }: Prepared): Promise<void> {
+    const made = new Set(early.map(({ entry }) => entry));
     this.#warn(
       await archive.run('post-data', {
-        entries: plan.postData.filter((entry) => !early.has(entry)),
+        entries: plan.postData.filter((entry) => !made.has(entry)),
         jobs: Math.max(1, this.#parts.context.connections),
         isTolerable: plan.isTolerableAfterRows,
         extraArgs,
@@ -204,15 +203,16 @@ class Restore {
     );
   }
 
-  /** Index builds of one table, each a job of its own: the server works on one with few of its cores only. */
-  #indexJobs(table: number, { archive, plan, earlyIndexes, extraArgs }: Prepared): LaneJob[] {
-    return (earlyIndexes.get(table) ?? []).map((entry) => ({
-      run: async () => {
-        const options = { entries: [entry], jobs: 1, isTolerable: plan.isTolerableAfterRows, extraArgs };
-        this.#warn(await archive.run(`index-${entry.id}`, options));
-        return [];
-      },
-    }));
+  /** One entry of post-data by itself. What no other connection has a use for, the server may put into a parallel build. */
+  async #makeEarly(entry: TocEntry, workers: number, { archive, plan, extraArgs }: Prepared): Promise<void> {
+    const options = {
+      entries: [entry],
+      jobs: 1,
+      isTolerable: plan.isTolerableAfterRows,
+      extraArgs,
+      serverOptions: `-c max_parallel_maintenance_workers=${workers}`,
+    };
+    this.#warn(await archive.run(`early-${entry.id}`, options));
   }
 
   get #tables(): readonly TableItem[] {
@@ -230,8 +230,8 @@ class Restore {
       selection === undefined
         ? items
         : { tables: selection.items, largeObjects: [], largeObjectList: undefined };
-    const afterRows = (table: number) => this.#indexJobs(table, prepared);
-    return new RowRestore(context, { items: wanted, signal, openSession, afterRows }).run();
+    const early = new EarlyJobs(prepared.early, (entry, idle) => this.#makeEarly(entry, idle, prepared));
+    return new RowRestore(context, { items: wanted, signal, openSession, early }).run();
   }
 
   async #gatherStatistics(): Promise<void> {
