@@ -88,6 +88,7 @@ export const errorCatalogue = {
   STALE_EPOCH: refused('the order carries an epoch that is no longer current'),
   REGION_NOT_ACTIVE: refused('this Region is not the active one and stands down'),
   CATALOG_UNAVAILABLE: transient('the catalogue does not answer'),
+  CATALOG_ACCESS_DENIED: failed('the credentials may not do this in the catalogue, or have expired'),
   LEASE_LOST: failed('the lease of this source ran out or was taken over while the job was running'),
   REPLICATION_LATE: failed('the other Region has no complete copy within the time allowed'),
   // sandbox, command line

@@ -22,6 +22,16 @@ const transientCodes = new Set([
   'EAI_AGAIN',
 ]);
 
+/** What the SDK calls it → the question to ask next. */
+const accessHints: Readonly<Record<string, string>> = {
+  AccessDeniedException: 'does the role allow this on the table, and on its KMS key?',
+  UnrecognizedClientException: 'which credentials does this process use?',
+  InvalidSignatureException: 'which credentials does this process use, and is the clock of this host right?',
+  IncompleteSignatureException: 'which credentials does this process use?',
+  MissingAuthenticationTokenException: 'which credentials does this process use?',
+  ExpiredTokenException: 'the session has expired: sign in again, for example with aws sso login',
+};
+
 /** Names the SDK's errors that Holdfast knows; all others pass unchanged. */
 export function translateDynamoError(error: unknown, table: string): unknown {
   if (error instanceof ResourceNotFoundException) {
@@ -43,6 +53,14 @@ export function translateDynamoError(error: unknown, table: string): unknown {
         hint: 'is DynamoDB reachable from here? the vault is not affected',
         cause: error,
       },
+    );
+  }
+  const hint = accessHints[name ?? ''];
+  if (hint !== undefined) {
+    return new HoldfastError(
+      'CATALOG_ACCESS_DENIED',
+      `the catalogue ${table} refuses these credentials (${name})`,
+      { hint, cause: error },
     );
   }
   return error;
