@@ -66,6 +66,20 @@ describe('order of a restore', () => {
     expect(await harness.sql(part, statistics)).toBe('small');
   });
 
+  it('is not ended by time limits of the database, on connections that wait and on those that work', async () => {
+    const target = await harness.database();
+    for (const limit of ['idle_session_timeout', 'statement_timeout', 'idle_in_transaction_session_timeout'])
+      await harness.sql(target, `ALTER DATABASE ${target.dbname} SET ${limit} = '300ms'`);
+    await expect(harness.sql(target, 'SELECT pg_sleep(1)')).rejects.toThrow('statement timeout');
+    const restored = await harness.restore(target, backup, {
+      read: async (name) => {
+        await sleep(name === 'public.small' ? 1500 : 400);
+        return backup.store.read(name);
+      },
+    });
+    expect(restored.rows).toBe(rows + 10);
+  });
+
   it('fails when an index cannot be built, although rows still come in', async () => {
     const target = await harness.database();
     const restoring = harness.restore(target, backup, {

@@ -69,7 +69,7 @@ export class Session {
     }
     try {
       await session.query(
-        "SET search_path TO ''; SET datestyle TO 'ISO'; SET timezone TO 'UTC'; SET statement_timeout TO 0; SET lock_timeout TO 0; SET idle_in_transaction_session_timeout TO 0; SET row_security TO off; SET extra_float_digits TO 3",
+        "SET search_path TO ''; SET datestyle TO 'ISO'; SET timezone TO 'UTC'; SET statement_timeout TO 0; SET lock_timeout TO 0; SET idle_in_transaction_session_timeout TO 0; SET idle_session_timeout TO 0; SET row_security TO off; SET extra_float_digits TO 3",
       );
       return session;
     } catch (error) {
