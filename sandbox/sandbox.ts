@@ -141,7 +141,17 @@ export function listContainers(directory: string): ContainerFacts[] {
   return fs
     .readdirSync(directory)
     .filter((name) => name.endsWith('.json'))
-    .map((name) => JSON.parse(fs.readFileSync(path.join(directory, name), 'utf8')) as ContainerFacts);
+    .flatMap((name) => readContainer(path.join(directory, name)));
+}
+
+/** Nothing of one that is removed meanwhile. */
+function readContainer(file: string): ContainerFacts[] {
+  try {
+    return [JSON.parse(fs.readFileSync(file, 'utf8')) as ContainerFacts];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 function killContainers(directory: string, which: (facts: ContainerFacts) => boolean): void {

@@ -129,9 +129,12 @@ class Container:
                 program, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=facts["directory"], start_new_session=True,
             )
-        with open(self._facts_path, "w", encoding="utf-8") as file:
+        # Put into place whole: others read these files at any time.
+        partial = f"{self._facts_path}.partial"
+        with open(partial, "w", encoding="utf-8") as file:
             json.dump({"pid": self._process.pid, "taskArn": facts["taskArn"], "region": facts["region"],
                        "image": facts["image"], "name": facts["name"], "log": self._log_path}, file)
+        os.replace(partial, self._facts_path)
 
     @property
     def status(self) -> str:
