@@ -88,13 +88,8 @@ export function exitWithUsageError(error: unknown, args: readonly string[]): voi
 function reportError(error: unknown, json: boolean): void {
   const { code, message, hint, detail } = describeError(error);
   if (json) {
-    const problems = detail?.['problems'];
-    const body = {
-      code,
-      message,
-      ...(hint !== undefined && { hint }),
-      ...(problems !== undefined && { problems }),
-    };
+    const { problems, jobId, executionArn } = detail ?? {};
+    const body = { code, message, hint, problems, jobId, executionArn };
     process.stdout.write(`${JSON.stringify({ error: body })}\n`);
     return;
   }

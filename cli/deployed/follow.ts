@@ -89,11 +89,11 @@ function ended(followed: Followed, execution: ExecutionState, job: Job | undefin
         exitCode: job.result.verdict === undefined || job.result.verdict === 'PASSED' ? 0 : 1,
       };
     case 'failed':
-      throw failure(job.error.code, job.error.message, { hint: job.error.hint, jobId: job.id });
+      throw failure(job.error.code, job.error.message, { hint: job.error.hint, jobId: job.id, executionArn });
     case 'skipped':
       throw new HoldfastError('JOB_ALREADY_RUNNING', `skipped: ${job.reason}`, {
         hint: `nothing was started; holdfast jobs --source ${job.source} shows how the other one goes`,
-        detail: { jobId: job.id },
+        detail: { jobId: job.id, executionArn },
       });
     default:
       return assertNever(job);
@@ -109,10 +109,11 @@ function endedUnrecorded({ executionArn, source, kind }: Followed, execution: Ex
     case 'ABORTED':
       throw failure('JOB_ABORTED', `the execution was stopped${cause ? `: ${cause}` : ''}`, {
         hint: `who stopped it in Step Functions? it can be started again at once; it was ${executionArn}`,
+        executionArn,
       });
     default: {
       const [message = '', hint] = (cause ?? `the execution ended as ${status}`).split('; hint: ');
-      throw failure(error, message, { hint: hint ?? executionArn });
+      throw failure(error, message, { hint: hint ?? executionArn, executionArn });
     }
   }
 }
@@ -121,11 +122,12 @@ function endedUnrecorded({ executionArn, source, kind }: Followed, execution: Ex
 function failure(
   name: string | undefined,
   message: string,
-  { hint, jobId }: { readonly hint?: string | undefined; readonly jobId?: string },
+  about: { readonly hint?: string | undefined; readonly jobId?: string; readonly executionArn: string },
 ): HoldfastError {
+  const { hint, ...detail } = about;
   const codes = Object.keys(errorCatalogue) as ErrorCode[];
   const code = codes.find((known) => known === name || errorName(known) === name) ?? 'INTERNAL';
-  return new HoldfastError(code, message, { ...(hint !== undefined && { hint }), detail: { jobId } });
+  return new HoldfastError(code, message, { ...(hint !== undefined && { hint }), detail });
 }
 
 function describeResult(job: Extract<Job, { state: 'completed' }>): string {

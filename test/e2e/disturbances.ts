@@ -47,6 +47,8 @@ export function describeDisturbances(deployed: () => Deployment): void {
           code: 'VAULT_ACCESS_DENIED',
           message: expect.stringContaining('AccessDenied'),
           hint: expect.stringContaining('does the role allow'),
+          jobId: expect.stringMatching(/^[0-9A-Z]{26}$/),
+          executionArn: expect.stringContaining(':execution:'),
         },
       },
     ]);
@@ -151,6 +153,8 @@ export function describeDisturbances(deployed: () => Deployment): void {
           code: 'JOB_ALREADY_RUNNING',
           message: `skipped: job ${running?.id} is still running`,
           hint: expect.stringContaining('holdfast jobs --source far-db'),
+          jobId: expect.stringMatching(/^[0-9A-Z]{26}$/),
+          executionArn: expect.stringContaining(':execution:'),
         },
       },
     ]);

@@ -79,7 +79,15 @@ export function describeKills(deployed: () => Deployment): void {
     const { code, json } = await told;
     expect([code, json()]).toEqual([
       1,
-      { error: { code: 'JOB_ABORTED', message: expect.stringMatching(/stop/), hint: expect.any(String) } },
+      {
+        error: {
+          code: 'JOB_ABORTED',
+          message: expect.stringMatching(/stop/),
+          hint: expect.any(String),
+          jobId: running?.id,
+          executionArn: running?.owner,
+        },
+      },
     ]);
     await until(() => !isAlive(task!.pid));
     expect(await catalog(primary).getJob(running?.id ?? '')).toMatchObject({

@@ -121,11 +121,16 @@ export function describeRegions(deployed: () => Deployment): void {
             code: 'TARGET_NOT_EMPTY',
             message: expect.stringContaining('the target database postgres holds'),
             hint: expect.any(String),
+            jobId: expect.any(String),
+            executionArn: expect.any(String),
           },
         },
       ]);
       const [refused] = await catalog(standby).listJobs({ source, limit: 1 });
+      const { jobId, executionArn } = told.json().error;
       expect(refused).toMatchObject({
+        id: jobId,
+        owner: executionArn,
         kind: 'restore',
         state: 'failed',
         error: { code: 'TARGET_NOT_EMPTY' },
