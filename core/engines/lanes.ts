@@ -30,7 +30,8 @@ export async function runInLanes(jobs: readonly LaneJob[], options: LaneOptions)
   const scope = new FailFast(options.signal, options.abortedError);
   const waiting = [...jobs];
   const running = new Set<LaneJob>();
-  const mayRun = (job: LaneJob) => ![...running].some((other) => areLocked(job.locks, other.locks));
+  const mayRun = ({ locks }: LaneJob) =>
+    locks === undefined || ![...running].some((other) => areLocked(locks, other.locks));
   const isFree = ({ group }: LaneJob) =>
     group === undefined || ![...running].some((other) => other.group === group);
   const next = () => {
@@ -39,12 +40,21 @@ export async function runInLanes(jobs: readonly LaneJob[], options: LaneOptions)
     return index === -1 ? undefined : waiting.splice(index, 1)[0];
   };
   const lanes = Math.max(1, options.lanes);
+  const countIdle = () => {
+    let idle = lanes - running.size;
+    // Of many thousand jobs, only as many are looked at as there are lanes.
+    for (const job of waiting) {
+      if (idle === 0) break;
+      if (mayRun(job)) idle -= 1;
+    }
+    return idle;
+  };
   const fill = () => {
     while (running.size < lanes && !scope.signal.aborted) {
       const job = next();
       if (job === undefined) return;
       running.add(job);
-      const idleLanes = Math.max(0, lanes - running.size - waiting.filter(mayRun).length);
+      const idleLanes = countIdle();
       scope.run(async () => {
         waiting.unshift(...(await job.run(scope.signal, idleLanes)));
         running.delete(job);
@@ -60,7 +70,7 @@ export async function runInLanes(jobs: readonly LaneJob[], options: LaneOptions)
   }
 }
 
-function areLocked(a: Locks | undefined, b: Locks | undefined): boolean {
-  if (a === undefined || b === undefined) return false;
+function areLocked(a: Locks, b: Locks | undefined): boolean {
+  if (b === undefined) return false;
   return (a.isExclusive || b.isExclusive) && [...a.tables].some((table) => b.tables.has(table));
 }

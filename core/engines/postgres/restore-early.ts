@@ -83,6 +83,10 @@ export class EarlyJobs {
     this.#make = make;
   }
 
+  isMade(entry: TocEntry): boolean {
+    return this.#made.has(entry.id);
+  }
+
   /** What may be made now that all rows of a table are in. */
   rowsAreIn(table: number): LaneJob[] {
     this.#filled.add(table);

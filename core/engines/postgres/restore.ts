@@ -11,7 +11,7 @@ import type { Settings } from './options.ts';
 import { SchemaArchive } from './restore-archive.ts';
 import { createMissingRoles, missingTablespaces, restoreDatabaseProperties } from './restore-globals.ts';
 import { prepareCopies } from './restore-copy.ts';
-import { earlyEntries, type EarlyEntry, EarlyJobs } from './restore-early.ts';
+import { earlyEntries, EarlyJobs } from './restore-early.ts';
 import {
   readItems,
   type RestoreItems,
@@ -105,15 +105,18 @@ interface RestoreParts {
   readonly selection: Selection | undefined;
 }
 
-interface Prepared {
+interface Definitions {
   readonly archive: SchemaArchive;
   readonly plan: SchemaPlan;
+  readonly extraArgs: readonly string[];
+}
+
+interface Prepared extends Definitions {
   /** Of the plan's post-data, what is made while rows still come in. */
-  readonly early: readonly EarlyEntry[];
+  readonly early: EarlyJobs;
   readonly globals: Globals;
   /** Those that the restore makes; others keep their state. */
   readonly sequences: readonly SequenceState[];
-  readonly extraArgs: readonly string[];
 }
 
 class Restore {
@@ -169,14 +172,11 @@ class Restore {
       this.#warn([
         `the target has no tablespace ${missing.join(', ')}: everything goes to the database's default one`,
       ]);
-    return {
-      archive,
-      plan,
-      early: earlyEntries(plan, this.#tables),
-      globals,
-      sequences,
-      extraArgs: missing.length > 0 ? ['--no-tablespaces'] : [],
-    };
+    const definitions = { archive, plan, extraArgs: missing.length > 0 ? ['--no-tablespaces'] : [] };
+    const early = new EarlyJobs(earlyEntries(plan, this.#tables), (entry, idleLanes) =>
+      this.#makeEarly(entry, idleLanes, definitions),
+    );
+    return { ...definitions, early, globals, sequences };
   }
 
   async #restoreDefinitions({ archive, plan, extraArgs }: Prepared): Promise<void> {
@@ -192,10 +192,10 @@ class Restore {
   }
 
   async #restorePostData({ archive, plan, early, extraArgs }: Prepared): Promise<void> {
-    const made = new Set(early.map(({ entry }) => entry));
     this.#warn(
       await archive.run('post-data', {
-        entries: plan.postData.filter((entry) => !made.has(entry)),
+        // By what was made, not by what was meant to be: nothing can fall between the two.
+        entries: plan.postData.filter((entry) => !early.isMade(entry)),
         jobs: Math.max(1, this.#parts.context.connections),
         isTolerable: plan.isTolerableAfterRows,
         extraArgs,
@@ -204,7 +204,11 @@ class Restore {
   }
 
   /** One entry of post-data by itself. What no other connection has a use for, the server may put into a parallel build. */
-  async #makeEarly(entry: TocEntry, workers: number, { archive, plan, extraArgs }: Prepared): Promise<void> {
+  async #makeEarly(
+    entry: TocEntry,
+    workers: number,
+    { archive, plan, extraArgs }: Definitions,
+  ): Promise<void> {
     const options = {
       entries: [entry],
       jobs: 1,
@@ -219,7 +223,7 @@ class Restore {
     return this.#parts.selection?.items ?? this.#parts.items.tables;
   }
 
-  async #restoreRows(prepared: Prepared): Promise<{ readonly items: number; readonly rows: number }> {
+  async #restoreRows({ early }: Prepared): Promise<{ readonly items: number; readonly rows: number }> {
     const { context, connect, encoding, signal, items, selection } = this.#parts;
     const openSession = async () => {
       const session = await connect((warning) => this.#warn([warning]));
@@ -230,7 +234,6 @@ class Restore {
       selection === undefined
         ? items
         : { tables: selection.items, largeObjects: [], largeObjectList: undefined };
-    const early = new EarlyJobs(prepared.early, (entry, idle) => this.#makeEarly(entry, idle, prepared));
     return new RowRestore(context, { items: wanted, signal, openSession, early }).run();
   }
 
