@@ -8,8 +8,8 @@ export interface ErrorDefinition {
   readonly when: string;
   /** True when the same call may succeed later without anyone changing anything. */
   readonly retryable: boolean;
-  /** Exit code of the command line: 1 failed, 2 usage or plan, 3 not found, 4 refused. */
-  readonly exitCode: 1 | 2 | 3 | 4;
+  /** Exit code of the command line: 1 failed, 2 usage or plan, 3 not found, 4 refused, 5 restored with faults. */
+  readonly exitCode: 1 | 2 | 3 | 4 | 5;
 }
 
 const failed = (when: string): ErrorDefinition => ({ when, retryable: false, exitCode: 1 });
@@ -75,6 +75,11 @@ export const errorCatalogue = {
   DISK_FULL: failed('a disk ran out of space'),
   ITEM_NOT_FOUND: notFound('the recovery point has no such table or item'),
   NOT_TESTABLE_HERE: failed('the restore test cannot be done in this place: never counted as passed'),
+  RESTORED_WITH_FAULTS: {
+    when: 'every row is in the target, and objects that are listed could not be made; with --strict this fails the restore',
+    retryable: false,
+    exitCode: 5,
+  },
   CHECK_FAILED: failed('a content check on restored data did not hold'),
   // jobs, catalogue
   JOB_NOT_FOUND: notFound('no such job'),

@@ -30,6 +30,16 @@ export const jobResultSchema = z.strictObject({
   /** Only for restore tests. */
   verdict: z.enum(['PASSED', 'FAILED', 'NOT_TESTABLE_HERE']).optional(),
   warnings: z.array(z.string()).optional(),
+  /** Objects that a restore could not make although every row is in; missing or empty for a clean one. */
+  faults: z
+    .array(z.strictObject({ object: z.string(), message: z.string(), sqlState: z.string().optional() }))
+    .optional(),
+  /** What nobody checked, each with its reason, e.g. `canary: the source has none; holdfast canary install`. */
+  notChecked: z.array(z.string()).optional(),
+  /** How far the restored data reaches: the newest canary row in it, or the snapshot's time when there is none. */
+  recoveredTo: z.strictObject({ at: z.iso.datetime(), by: z.enum(['canary', 'snapshot']) }).optional(),
+  /** From `recoveredTo` to the moment the restore was ordered; only when a canary measured it. */
+  measuredRpoSeconds: z.number().nonnegative().optional(),
   /** Only for backups: whether the other Region held a complete, locked copy when the job ended. */
   copy: z.enum(['protected', 'storedPeerDown']).optional(),
 });

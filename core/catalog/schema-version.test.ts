@@ -11,7 +11,7 @@ import { recoveryPointSchema } from './recovery-point.ts';
  */
 const pinned = {
   version: 1,
-  job: 'a2504536d233fea4',
+  job: 'f6c999e7cbb826e3',
   recoveryPoint: 'c63ee661032d81ca',
 };
 

@@ -89,12 +89,25 @@ export interface RestoreOutcome {
   readonly phases: readonly { readonly name: string; readonly seconds: number }[];
   /** What could not be put back although the data is there, e.g. a role that must be made by hand; shown to the operator. */
   readonly warnings: readonly string[];
+  /** Objects of the source that the target lacks or holds only in part although every row is in; empty for a clean restore. */
+  readonly faults: readonly RestoreFault[];
+}
+
+/** One object that could not be made in the target, with the server's own words. */
+export interface RestoreFault {
+  /** Kind and qualified name as the engine's own tools print them, e.g. `FK CONSTRAINT public.orders orders_customer_fkey`. */
+  readonly object: string;
+  readonly message: string;
+  /** The engine's error code, e.g. PostgreSQL's SQLSTATE `23503`. */
+  readonly sqlState?: string;
 }
 
 export interface CheckContext<Connection> {
   readonly connection: Connection;
   readonly manifest: Manifest;
   readonly assertions: readonly { readonly name: string; readonly sql: string }[];
+  /** What the restore already named: a check does not fail a second time about these. @default none */
+  readonly faults?: readonly RestoreFault[];
   readonly signal: AbortSignal;
 }
 

@@ -1,6 +1,12 @@
 import { errorCatalogue, type ErrorDefinition, errorName } from '../../core/errors.ts';
 
-const exitMeaning = { 1: 'failed', 2: 'usage or plan', 3: 'not found', 4: 'refused' } as const;
+const exitMeaning = {
+  1: 'failed',
+  2: 'usage or plan',
+  3: 'not found',
+  4: 'refused',
+  5: 'restored with faults',
+} as const;
 
 /** `docs/errors.md`: every code of the catalogue. */
 export function errorsPage(): string {

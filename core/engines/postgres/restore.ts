@@ -149,6 +149,7 @@ class Restore {
       rows: restored.rows,
       phases: this.#phases,
       warnings: [...new Set(this.#warnings)],
+      faults: [],
     };
   }
 
