@@ -77,6 +77,25 @@ describe('StateMachineFile', () => {
   });
 });
 
+describe('each state machine as deployed', () => {
+  it.each(stateMachineNames)('%s ends by itself after three days', (name) => {
+    const machine = resources.find(
+      ({ type, properties }) =>
+        type === 'AWS::StepFunctions::StateMachine' &&
+        properties['StateMachineName'] === `holdfast-acme-${name}`,
+    );
+    const definition = JSON.parse(machine?.properties['DefinitionString']) as { TimeoutSeconds?: number };
+    expect(definition.TimeoutSeconds).toBe(3 * 24 * 60 * 60);
+  });
+
+  it.each(stateMachineNames)('%s logs where no resource policy of the account has to name it', (name) => {
+    const groups = resources
+      .filter(({ type }) => type === 'AWS::Logs::LogGroup')
+      .map(({ properties }) => properties['LogGroupName']);
+    expect(groups).toContain(`/aws/vendedlogs/states/holdfast/acme/${name}`);
+  });
+});
+
 describe('the role of each state machine', () => {
   const inRegion = 'us-east-1:111122223333';
   const cluster = `arn:aws:ecs:${inRegion}:cluster/holdfast-acme`;

@@ -59,6 +59,8 @@ export class VaultBucket extends Construct {
   #accessLogs(bucketName: string): s3.Bucket {
     const bucket = new s3.Bucket(this, 'AccessLogs', {
       bucketName,
+      // An intruder's tracks: whoever overwrites or deletes a log object leaves the version before.
+      versioned: true,
       // S3's log delivery writes to buckets with SSE-S3 only.
       encryption: s3.BucketEncryption.S3_MANAGED,
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
@@ -69,6 +71,7 @@ export class VaultBucket extends Construct {
         {
           id: 'forget-old-logs',
           expiration: Duration.days(400),
+          noncurrentVersionExpiration: Duration.days(400),
           abortIncompleteMultipartUploadAfter: Duration.days(7),
         },
       ],

@@ -57,10 +57,14 @@ function ruleOf(properties: Properties): ReplicationRule {
     Destination: {
       Bucket: properties.DestinationArn,
       EncryptionConfiguration: { ReplicaKmsKeyID: properties.ReplicaKeyArn },
-      Metrics: { Status: 'Enabled', EventThreshold: fifteenMinutes },
-      ...(properties.TimeControl === 'true' && {
-        ReplicationTime: { Status: 'Enabled' as const, Time: fifteenMinutes },
-      }),
+      // S3 takes a threshold only together with time control: "Metrics cannot contain an event threshold when ReplicationTime
+      // is not specified" (crossplane-contrib/provider-aws#1117).
+      ...(properties.TimeControl === 'true'
+        ? {
+            Metrics: { Status: 'Enabled' as const, EventThreshold: fifteenMinutes },
+            ReplicationTime: { Status: 'Enabled' as const, Time: fifteenMinutes },
+          }
+        : { Metrics: { Status: 'Enabled' as const } }),
     },
   };
 }

@@ -66,6 +66,17 @@ describe('both vault buckets', () => {
     expect(JSON.stringify(bucket['LifecycleConfiguration'])).not.toMatch(/Expiration/);
   });
 
+  it.each([primaryBucket, standbyBucket])('%s has access logs that nobody overwrites unseen', (name) => {
+    const logs = bucketOf(resources, `${name}-logs`);
+    expect(logs['VersioningConfiguration']).toEqual({ Status: 'Enabled' });
+    expect(logs['LifecycleConfiguration'].Rules).toEqual([
+      expect.objectContaining({
+        ExpirationInDays: 400,
+        NoncurrentVersionExpiration: { NoncurrentDays: 400 },
+      }),
+    ]);
+  });
+
   it.each([primaryBucket, standbyBucket])('%s tiers data and its noncurrent versions alike', (name) => {
     expect(bucketOf(resources, name)['LifecycleConfiguration']).toEqual({
       TransitionDefaultMinimumObjectSize: 'all_storage_classes_128K',
