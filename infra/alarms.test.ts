@@ -2,7 +2,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { errorCatalogue } from '../core/errors.ts';
-import { alarmKinds } from './alarm-catalogue.ts';
+import { type AlarmFacts, alarmKinds, alarmNames } from '../core/plan/alarm-catalogue.ts';
+import { worstLossSeconds } from '../core/plan/objectives.ts';
+import type { Plan, SourcePlan } from '../core/plan/plan.ts';
 import type { ResolvedResource } from './testing/resolve.ts';
 import { examplePlan, testStacks } from './testing/test-app.ts';
 
@@ -16,8 +18,10 @@ const sections = new Map(
 const kinds = Object.keys(alarmKinds);
 
 let alarms: readonly ResolvedResource[];
+let acme: Plan;
 beforeAll(async () => {
-  const { resources } = testStacks(await examplePlan('acme'));
+  acme = await examplePlan('acme');
+  const { resources } = testStacks(acme);
   alarms = resources.filter(({ type }) => type === 'AWS::CloudWatch::Alarm');
 });
 
@@ -26,6 +30,8 @@ const find = (region: string, name: string) => {
   if (found === undefined) throw new Error(`no alarm ${name} in ${region}`);
   return found.properties;
 };
+const factsOf = (properties: ResolvedResource['properties']): AlarmFacts =>
+  alarmKinds[kindOf(properties['AlarmName']) as keyof typeof alarmKinds];
 const kindOf = (name: string) =>
   kinds.find((kind) => name === `holdfast-acme-${kind}` || name === `holdfast-acme-${kind}-shop-db`);
 
@@ -72,7 +78,7 @@ describe('every alarm', () => {
     for (const { region, properties } of alarms) {
       const kind = kindOf(properties['AlarmName']);
       const description: string = properties['AlarmDescription'];
-      expect(description).toContain(alarmKinds[kind as keyof typeof alarmKinds]);
+      expect(description).toContain(factsOf(properties).says);
       expect(description).toMatch(new RegExp(`^Runbook: docs/runbook.md#${kind}$`, 'm'));
       expect(description).toMatch(
         new RegExp(`^Console: https://${region}\\.console\\.aws\\.amazon\\.com/\\S+${region}`, 'm'),
@@ -81,10 +87,42 @@ describe('every alarm', () => {
     }
   });
 
-  it('tells the topic when it begins and when it ends', () => {
+  it('tells the topic when it begins, and when it ends only if it is about something that ends', () => {
+    const told = { event: 0, state: 0 };
     for (const { properties } of alarms) {
+      const { tells } = factsOf(properties);
+      told[tells] += 1;
       expect(properties['AlarmActions']).toHaveLength(1);
-      expect(properties['OKActions']).toEqual(properties['AlarmActions']);
+      expect([properties['AlarmName'], properties['OKActions']]).toEqual([
+        properties['AlarmName'],
+        tells === 'event' ? undefined : properties['AlarmActions'],
+      ]);
+      expect(/close it by hand/.test(properties['AlarmDescription'])).toBe(tells === 'event');
+    }
+    expect(Math.min(told.event, told.state)).toBeGreaterThan(5);
+  });
+
+  // CloudWatch sets an alarm back to OK when its period passes without a value. A queue alone reports while it holds messages.
+  it('never says that it ended because nothing more was heard', () => {
+    const bySilence = alarms.filter(
+      ({ properties }) =>
+        properties['TreatMissingData'] === 'notBreaching' && properties['Namespace'] !== 'AWS/SQS',
+    );
+    expect(bySilence.length).toBeGreaterThan(10);
+    expect(bySilence.filter(({ properties }) => properties['OKActions'] !== undefined)).toEqual([]);
+    for (const region of ['us-east-1', 'us-west-2'])
+      expect(find(region, 'holdfast-acme-peer-down')['TreatMissingData']).toBe('ignore');
+  });
+
+  it('has the name that is looked for', () => {
+    for (const [region, role] of [
+      ['us-east-1', 'primary'],
+      ['us-west-2', 'standby'],
+    ] as const) {
+      const made = alarms
+        .filter((one) => one.region === region)
+        .map(({ properties }) => properties['AlarmName']);
+      expect(made.toSorted()).toEqual(alarmNames(acme, role).toSorted());
     }
   });
 });
@@ -93,11 +131,41 @@ describe('limits', () => {
   // acme: a backup every six hours that takes 20 minutes, RPO 8 hours, copies within 15 minutes.
   it('come from schedule and objectives', () => {
     expect(find('us-east-1', 'holdfast-acme-backup-too-old-shop-db')['Threshold']).toBe(8);
+    // 6:35 is ordinary and 8:00 too old: half of the room between them, which is less than two hours.
     expect(find('us-east-1', 'holdfast-acme-backup-overdue-shop-db')['Threshold']).toBeCloseTo(
-      6 + 20 / 60 + 15 / 60 + 2,
+      (6 + 35 / 60 + 8) / 2,
     );
     expect(find('us-east-1', 'holdfast-acme-backup-slow-shop-db')['Threshold']).toBe(1200);
     expect(find('us-east-1', 'holdfast-acme-backup-large-shop-db')['Threshold']).toBe(100_000_000_000);
+  });
+
+  const minute = 60;
+  const hour = 3600;
+  it.each([
+    { interval: 6 * hour, run: undefined, rpo: 8 * hour, overdue: 7 * hour + 37.5 * minute },
+    { interval: 6 * hour, run: 20 * minute, rpo: 24 * hour, overdue: 8 * hour + 35 * minute },
+    { interval: 24 * hour, run: hour, rpo: 48 * hour, overdue: 27 * hour + 15 * minute },
+    // No room at all: the lead of ten minutes comes out of the time that the copy is given.
+    { interval: 30 * minute, run: 15 * minute, rpo: hour, overdue: 50 * minute },
+    { interval: minute, run: minute, rpo: 17 * minute, overdue: 7 * minute },
+    // Both sides of the boundary where two hours after the time due is half-way to the RPO.
+    { interval: 6 * hour, run: 45 * minute, rpo: 11 * hour - 2, overdue: 9 * hour - 1 },
+    { interval: 6 * hour, run: 45 * minute, rpo: 11 * hour + 2, overdue: 9 * hour },
+  ])('ring overdue before too old: every $interval s, RPO $rpo s', ({ interval, run, rpo, overdue }) => {
+    const [shop] = acme.sources as [SourcePlan];
+    const source: SourcePlan = {
+      ...shop,
+      schedule: { ...shop.schedule, intervalSeconds: interval },
+      runTimeSeconds: run,
+      objectives: { rpoSeconds: rpo, rtoSeconds: 4 * hour },
+    };
+    expect(worstLossSeconds(interval, run ?? hour)).toBeLessThanOrEqual(rpo);
+    const { resources } = testStacks({ ...acme, sources: [source] });
+    const limitOf = (kind: string) =>
+      resources.find(({ properties }) => properties['AlarmName'] === `holdfast-acme-${kind}-shop-db`)
+        ?.properties['Threshold'] * hour;
+    expect(limitOf('backup-overdue')).toBeCloseTo(overdue);
+    expect(limitOf('backup-overdue')).toBeLessThanOrEqual(limitOf('backup-too-old') - 10 * minute);
   });
 
   it('take an hour for slow when the plan does not say how long a backup takes', async () => {

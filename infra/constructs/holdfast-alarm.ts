@@ -4,7 +4,7 @@ import * as actions from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { metricDimensions, type MetricName, metricNamespace } from '../../core/jobs/metrics.ts';
-import { type AlarmKind, alarmKinds, runbookFile } from '../alarm-catalogue.ts';
+import { type AlarmKind, alarmKinds, alarmName, runbookFile } from '../../core/plan/alarm-catalogue.ts';
 import type { Deployment } from '../deployment.ts';
 
 export interface HoldfastAlarmProps {
@@ -21,9 +21,15 @@ export interface HoldfastAlarmProps {
   readonly deepLink: string;
   /** @default 1 */
   readonly evaluationPeriods?: number;
-  /** @default - no news is good news */
-  readonly missingDataBreaches?: boolean;
+  /** What silence means: nothing wrong, something wrong, or nothing at all (the state stays as it was). @default good */
+  readonly silence?: 'good' | 'bad' | 'unchanged';
 }
+
+const missingData = {
+  good: cloudwatch.TreatMissingData.NOT_BREACHING,
+  bad: cloudwatch.TreatMissingData.BREACHING,
+  unchanged: cloudwatch.TreatMissingData.IGNORE,
+};
 
 /** An alarm that says what it means, where to look, and what to do: its name, a deep link, a section of the runbook. */
 export class HoldfastAlarm extends Construct {
@@ -32,26 +38,27 @@ export class HoldfastAlarm extends Construct {
   constructor(scope: Construct, id: string, props: HoldfastAlarmProps) {
     super(scope, id);
     const { deployment, kind, source, region } = props;
+    const { says, tells } = alarmKinds[kind];
     this.alarm = new cloudwatch.Alarm(this, 'Alarm', {
-      alarmName: [deployment.names.prefix, kind, source].filter((part) => part !== undefined).join('-'),
+      alarmName: alarmName(deployment.plan, kind, source),
       alarmDescription: [
-        alarmKinds[kind],
+        says,
         ...(source === undefined ? [] : [`Source: ${source}.`]),
         `Runbook: ${runbookFile}#${kind}`,
         `Console: https://${region}.console.aws.amazon.com/${props.deepLink}`,
+        ...(tells === 'event'
+          ? ['This tells of an event and never of its end: close it by hand when the runbook is done.']
+          : []),
       ].join('\n'),
       metric: props.metric,
       comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
       threshold: props.threshold,
       evaluationPeriods: props.evaluationPeriods ?? 1,
-      treatMissingData:
-        props.missingDataBreaches === true
-          ? cloudwatch.TreatMissingData.BREACHING
-          : cloudwatch.TreatMissingData.NOT_BREACHING,
+      treatMissingData: missingData[props.silence ?? 'good'],
     });
     const notify = new actions.SnsAction(props.topic);
     this.alarm.addAlarmAction(notify);
-    this.alarm.addOkAction(notify);
+    if (tells === 'state') this.alarm.addOkAction(notify);
   }
 }
 

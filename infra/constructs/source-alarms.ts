@@ -1,9 +1,9 @@
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { type MetricName, metricNames } from '../../core/jobs/metrics.ts';
+import type { AlarmKind } from '../../core/plan/alarm-catalogue.ts';
 import { assumedRunTimeSeconds, worstLossSeconds } from '../../core/plan/objectives.ts';
 import type { SourcePlan } from '../../core/plan/plan.ts';
-import type { AlarmKind } from '../alarm-catalogue.ts';
 import type { Deployment, Side } from '../deployment.ts';
 import { deepLinkToStateMachine } from './deep-link.ts';
 import { HoldfastAlarm, holdfastMetric } from './holdfast-alarm.ts';
@@ -15,8 +15,10 @@ export interface SourceAlarmsProps {
   readonly topic: sns.ITopic;
 }
 
-/** What is late counts as overdue after this. */
+/** What is late counts as overdue after this, or earlier where the RPO is near. */
 const overdueAfterSeconds = 2 * 3600;
+/** Two reports of the dead man: overdue rings at least this long before too old. */
+const leastLeadSeconds = 10 * 60;
 /** Larger than this deserves a look: time and price grow with it. */
 const largeBytes = 100e9;
 /** The dead man reports every five minutes; three values in a row are no accident. */
@@ -29,7 +31,7 @@ interface Rule {
   readonly above: number;
   readonly machine: 'backup' | 'restore' | 'restore-test';
   readonly periods?: number;
-  readonly missingDataBreaches?: boolean;
+  readonly silence?: 'bad' | 'unchanged';
 }
 
 /** The alarms of one source, with limits from its own schedule and objectives. */
@@ -48,7 +50,7 @@ export class SourceAlarms extends Construct {
         threshold: rule.above,
         deepLink: deepLinkToStateMachine(deployment, side.region, rule.machine),
         evaluationPeriods: rule.periods,
-        missingDataBreaches: rule.missingDataBreaches,
+        silence: rule.silence,
       });
     }
   }
@@ -104,12 +106,23 @@ function ageRules(source: SourcePlan, role: Side['role']): Rule[] {
   } as const;
   const rpoHours = source.objectives.rpoSeconds / 3600;
   if (role === 'standby') {
-    return [{ kind: 'dead-man', ...age, above: rpoHours, missingDataBreaches: true }];
+    return [{ kind: 'dead-man', ...age, above: rpoHours, silence: 'bad' }];
   }
+  return [
+    { kind: 'backup-overdue', ...age, above: overdueSeconds(source) / 3600, silence: 'unchanged' },
+    { kind: 'backup-too-old', ...age, above: rpoHours, silence: 'bad' },
+  ];
+}
+
+/**
+ * The age at which a point is overdue: before it is too old, or the first of the two alarms would be the worse one. Half of
+ * the room between the longest ordinary age and the RPO is left for acting. Where there is no such room the lead comes out
+ * of the 15 minutes that the ordinary age grants to the copy, of which a copy takes a few in earnest.
+ */
+function overdueSeconds(source: SourcePlan): number {
   const runTime = source.runTimeSeconds ?? assumedRunTimeSeconds;
   const dueSeconds = worstLossSeconds(source.schedule.intervalSeconds, runTime);
-  return [
-    { kind: 'backup-overdue', ...age, above: (dueSeconds + overdueAfterSeconds) / 3600 },
-    { kind: 'backup-too-old', ...age, above: rpoHours, missingDataBreaches: true },
-  ];
+  const { rpoSeconds } = source.objectives;
+  const lead = Math.max(leastLeadSeconds, (rpoSeconds - dueSeconds) / 2);
+  return Math.min(dueSeconds + overdueAfterSeconds, rpoSeconds - lead);
 }

@@ -4,8 +4,7 @@ import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
-import type { AlarmKind } from '../alarm-catalogue.ts';
-import { alarmKinds, runbookFile } from '../alarm-catalogue.ts';
+import { type AlarmKind, alarmKinds, runbookFile } from '../../core/plan/alarm-catalogue.ts';
 import type { Deployment, Side } from '../deployment.ts';
 import { deepLinkToEventHistory } from './deep-link.ts';
 import { HoldfastAlarm } from './holdfast-alarm.ts';
@@ -101,7 +100,7 @@ export class TamperWatch extends Construct {
   ): void {
     const rule = new events.Rule(this, kind, {
       ruleName: `${deployment.names.prefix}-${kind}`,
-      description: alarmKinds[kind],
+      description: alarmKinds[kind].says,
       eventPattern: {
         detailType: ['AWS API Call via CloudTrail'],
         detail: { eventSource: [what.source], eventName: what.calls, ...what.about },
@@ -110,7 +109,7 @@ export class TamperWatch extends Construct {
     rule.addTarget(
       new targets.SnsTopic(topic, {
         message: events.RuleTargetInput.fromText(
-          `${alarmKinds[kind]} ${events.EventField.fromPath('$.detail.eventName')} by ${events.EventField.fromPath('$.detail.userIdentity.arn')} from ${events.EventField.fromPath('$.detail.sourceIPAddress')} at ${events.EventField.fromPath('$.detail.eventTime')}. Runbook: ${runbookFile}#${kind}`,
+          `${alarmKinds[kind].says} ${events.EventField.fromPath('$.detail.eventName')} by ${events.EventField.fromPath('$.detail.userIdentity.arn')} from ${events.EventField.fromPath('$.detail.sourceIPAddress')} at ${events.EventField.fromPath('$.detail.eventTime')}. Runbook: ${runbookFile}#${kind}`,
         ),
       }),
     );

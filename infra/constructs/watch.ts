@@ -52,6 +52,8 @@ export class Watch extends Construct {
       kind: 'peer-down',
       metric: holdfastMetric(deployment, metricNames.peerDown, { statistic: 'Maximum' }),
       threshold: 0,
+      // Only a copy check reports, hours apart: until the next one nobody knows of an end of the outage.
+      silence: 'unchanged',
       deepLink: deepLinkToBucket(deployment, side.region, side.peerRegion),
     });
     new HoldfastAlarm(this, 'DeadLetters', {

@@ -1,0 +1,105 @@
+import type { Plan } from './plan.ts';
+import { deploymentNames } from './names.ts';
+
+/** What there is to know about one kind of alarm. */
+export interface AlarmFacts {
+  /** First line of the alarm's description. */
+  readonly says: string;
+  /**
+   * `event`: something happened. CloudWatch returns such an alarm to OK as soon as no new one happens, which ends nothing:
+   * whoever is paged must close it, so there is no OK action. `state`: something is so; OK means that it no longer is.
+   */
+  readonly tells: 'event' | 'state';
+  /** One alarm for each source, or one for the plan. */
+  readonly per: 'source' | 'plan';
+  /** The Region that has it. @default - both */
+  readonly only?: 'primary' | 'standby';
+  /** Plans that have it. @default - all */
+  readonly when?: (plan: Pick<Plan, 'notifications'>) => boolean;
+}
+
+/**
+ * Every kind of alarm there is. The kind is part of the alarm's name and the heading of its section in docs/runbook.md; a
+ * test compares both ways.
+ */
+export const alarmKinds = {
+  'backup-failed': { says: 'A backup failed.', tells: 'event', per: 'source' },
+  'backup-overdue': {
+    says: 'No new protected recovery point although one is due.',
+    tells: 'state',
+    per: 'source',
+    only: 'primary',
+  },
+  'backup-too-old': {
+    says: 'The newest protected recovery point is older than the RPO allows.',
+    tells: 'state',
+    per: 'source',
+    only: 'primary',
+  },
+  'backup-slow': { says: 'A backup took longer than planned.', tells: 'event', per: 'source' },
+  'backup-large': { says: 'A backup stored more than 100 GB.', tells: 'event', per: 'source' },
+  'replication-late': {
+    says: 'The other Region had no complete, locked copy within the time allowed.',
+    tells: 'event',
+    per: 'source',
+  },
+  'verification-failed': {
+    says: 'An object in the other Region differs from what was stored.',
+    tells: 'event',
+    per: 'source',
+  },
+  'peer-down': {
+    says: "The other Region's vault does not answer: new recovery points have no copy.",
+    tells: 'state',
+    per: 'plan',
+  },
+  'restore-failed': { says: 'A restore failed.', tells: 'event', per: 'source' },
+  'restore-test-failed': { says: 'A restore test did not pass.', tells: 'event', per: 'source' },
+  'dead-man': {
+    says: 'Seen from the other Region: no protected recovery point within the RPO, or no news at all.',
+    tells: 'state',
+    per: 'source',
+    only: 'standby',
+  },
+  'schedule-not-delivered': {
+    says: 'A schedule could not start its job; the order lies in the dead-letter queue.',
+    tells: 'state',
+    per: 'plan',
+  },
+  'vault-configuration-changed': {
+    says: 'Someone tried to change what protects the vault: lock, replication, lifecycle or policy.',
+    tells: 'event',
+    per: 'plan',
+  },
+  'key-endangered': {
+    says: 'Someone tried to disable or delete a key of the vault, or to change its policy.',
+    tells: 'event',
+    per: 'plan',
+  },
+  'trail-endangered': {
+    says: 'Someone tried to stop, delete or change a CloudTrail trail; without one the alarms for tampering hear nothing.',
+    tells: 'event',
+    per: 'plan',
+  },
+} as const satisfies Record<string, AlarmFacts>;
+
+export type AlarmKind = keyof typeof alarmKinds;
+
+export const runbookFile = 'docs/runbook.md';
+
+/** Name of an alarm; the same for the one who makes it and the one who looks for it. */
+export function alarmName(plan: Pick<Plan, 'name' | 'account'>, kind: AlarmKind, source?: string): string {
+  const { prefix } = deploymentNames(plan);
+  return [prefix, kind, source].filter((part) => part !== undefined).join('-');
+}
+
+/** The alarms that a plan has in one Region, whether or not they are there. */
+export function alarmNames(plan: Plan, role: 'primary' | 'standby'): string[] {
+  return Object.entries<AlarmFacts>(alarmKinds)
+    .filter(([, { only = role, when }]) => only === role && when?.(plan) !== false)
+    .flatMap(([kind, { per }]) =>
+      per === 'plan'
+        ? [alarmName(plan, kind as AlarmKind)]
+        : plan.sources.map(({ id }) => alarmName(plan, kind as AlarmKind, id)),
+    );
+}
