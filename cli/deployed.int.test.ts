@@ -8,11 +8,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDynamoCatalogStore } from '../core/catalog/catalog-store.dynamodb.ts';
 import { examplePoint } from '../core/catalog/recovery-point.conformance.ts';
 import { loadPlan } from '../core/plan/load-plan.ts';
+import { createKeyFile } from '../core/vault/key-file.ts';
 import { deploymentNames } from '../core/plan/names.ts';
 import type { LocalAws } from '../sandbox/aws/local-aws.ts';
 import { startFaultyProxy } from '../core/vault/testing/faulty-proxy.ts';
 import { openDeployedVault } from './deployed/vault.ts';
 import { type EmulatedDeployment, emulateDeployment } from './testing/emulated-deployment.ts';
+import { runCli } from './testing/run-cli.ts';
 import { type Shop, startShop } from './testing/shop.ts';
 
 const example = path.resolve(import.meta.dirname, '../examples/drill.yaml');
@@ -60,6 +62,22 @@ describe('holdfast local with a vault in S3', () => {
     );
     expect([restore.code, restore.json().rows]).toEqual([0, 500]);
     expect(await shop.query('part', 'select count(*)::int from customers')).toEqual([{ count: 500 }]);
+  });
+
+  it('asks the bucket for its Region when none is configured, and says when there is no such bucket', async () => {
+    const { AWS_REGION: _, ...environment } = aws.environment;
+    await createKeyFile(path.join(shop.home, '.config/holdfast/vault.key'));
+    const list = (bucket: string) =>
+      runCli(['local', 'list', '--vault', `s3://${bucket}/by-hand`, '--json'], {
+        cwd: shop.home,
+        env: environment,
+      });
+    for (const region of regions) {
+      const known = await list(names.vaultBucket(region));
+      expect([known.code, known.stderr]).toEqual([0, '']);
+    }
+    const unknown = await list('no-such-bucket-at-all');
+    expect([unknown.code, unknown.json().error.code]).toEqual([3, 'VAULT_NOT_FOUND']);
   });
 });
 

@@ -47,7 +47,7 @@ describe('holdfast local list', () => {
     expect([rest.code, rest.json()]).toMatchObject([0, [{ recoveryPointId: older.id, source: 'shop-db' }]]);
     expect(rest.json()).toHaveLength(1);
     expect(rest.stderr).toContain(`shop-db: recovery point ${newer.id} was left out: MANIFEST_SIGNATURE`);
-    expect(rest.stderr).toContain(`${older.id} is not complete: 1 objects are missing`);
+    expect(rest.stderr).toContain(`${older.id} is not complete: 1 object missing in the vault`);
   });
 });
 

@@ -163,7 +163,7 @@ describe('holdfast local', () => {
     const wrong = await cli(
       'local verify latest --vault vault --source shop-db --key-file keys/other.key --json',
     );
-    expect(wrong.code).toBe(1);
+    expect([wrong.code, wrong.json().error.code]).toEqual([4, 'KEY_MISMATCH']);
     const missing = await backup(' --key-file keys/new.key');
     expect([missing.code, missing.json().error.code]).toEqual([2, 'KEY_FILE_INVALID']);
     expect(fs.existsSync(path.join(home, 'keys/new.key'))).toBe(false);

@@ -46,6 +46,7 @@ export const errorCatalogue = {
   DECOMPRESS_FAILED: failed('a decrypted item cannot be decompressed'),
   KEY_UNAVAILABLE: failed('the key is disabled, pending deletion, missing, or its use is not allowed'),
   KEY_FILE_INVALID: usage('the key file is missing, unreadable, open to others, or not a Holdfast key'),
+  KEY_MISMATCH: refused('the vault belongs to another key file than the one that was given'),
   VAULT_UNAVAILABLE: transient('the vault does not answer'),
   VAULT_NOT_FOUND: notFound('the bucket or the folder of the vault does not exist'),
   VAULT_FULL: failed('the vault has no space left'),

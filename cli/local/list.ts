@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import { HoldfastError } from '../../core/errors.ts';
 import { describePassedOver } from '../../core/vault/passed-over.ts';
 import type { ListedRecoveryPoint, PassedOverRecoveryPoint, Vault } from '../../core/vault/vault.ts';
-import { formatBytes } from '../progress.ts';
+import { counted, formatBytes } from '../progress.ts';
 import { type CommonOptions, runCommand } from '../run-command.ts';
 import { formatTime, table } from '../tables.ts';
 import { openLocalVault, requireSource, type VaultOptions } from './vault-place.ts';
@@ -23,13 +23,18 @@ export async function localList(options: LocalListOptions): Promise<void> {
     }
     const sources = options.source === undefined ? known : [options.source];
     const limit = pLimit(4);
-    const listed = (
-      await Promise.all(sources.map((source) => limit(() => listSource(vault, source, command.warn))))
-    ).flat();
+    const found = await Promise.all(
+      sources.map((source) => limit(() => listSource(vault, source, command.warn))),
+    );
+    const listed = found.flatMap(({ points }) => points);
+    const leftOut = found.reduce((sum, one) => sum + one.leftOut, 0);
+    if (listed.length === 0 && leftOut > 0) throw nothingUsable(vault, leftOut);
     const points = listed
       .map(({ manifest, state, missing }) => {
         if (state === 'arriving')
-          command.warn(`${manifest.id} is not complete: ${missing.length} objects are missing`);
+          command.warn(
+            `${manifest.id} is not complete: ${counted(missing.length, 'object')} missing in the vault`,
+          );
         const { id, source, type, finishedAt, totals } = manifest;
         return {
           recoveryPointId: id,
@@ -64,7 +69,7 @@ async function listSource(
   vault: Vault,
   source: string,
   warn: (message: string) => void,
-): Promise<ListedRecoveryPoint[]> {
+): Promise<{ readonly points: ListedRecoveryPoint[]; readonly leftOut: number }> {
   const passedOver: PassedOverRecoveryPoint[] = [];
   const points = await vault.list(source, {
     depth: 'listed',
@@ -72,5 +77,13 @@ async function listSource(
   });
   const words = { which: '', fate: 'left out' };
   for (const line of describePassedOver(passedOver, words)) warn(`${source}: ${line}`);
-  return points;
+  return { points, leftOut: passedOver.length };
+}
+
+/** An empty list would say that there never was a backup. */
+function nothingUsable({ url }: Vault, leftOut: number): HoldfastError {
+  const message = `of the ${counted(leftOut, 'recovery point')} in ${url} none can be used`;
+  return new HoldfastError('RECOVERY_POINT_NOT_FOUND', message, {
+    hint: 'the warnings say why; holdfast local verify ID says what is wrong with one of them',
+  });
 }

@@ -28,10 +28,8 @@ export async function openLocalVault(
   const keyFile = path.resolve(options.keyFile ?? defaultKeyFile(process.env));
   if (location.kind === 'directory') {
     refuseKeyInside(location.path, keyFile);
-    if (mayCreateKey && !fs.existsSync(location.path)) {
-      fs.mkdirSync(location.path, { recursive: true, mode: 0o700 });
+    if (mayCreateKey && (await makeVaultFolder(location.path)))
       warn(`made the folder ${location.path} for a new vault`);
-    }
   }
   const store = await openObjectStore({ url: options.vault });
   if (!fs.existsSync(keyFile)) await makeKey({ keyFile, store, mayCreateKey, warn });
@@ -62,6 +60,16 @@ function refuseKeyInside(folder: string, keyFile: string): void {
   );
 }
 
+/** @returns whether it was made. @throws VAULT_ACCESS_DENIED, VAULT_NOT_FOUND, VAULT_FULL */
+async function makeVaultFolder(folder: string): Promise<boolean> {
+  const { makeFolders, toVaultError } = await import('../../core/vault/directory-files.ts');
+  try {
+    return (await makeFolders(folder)) !== undefined;
+  } catch (error) {
+    throw toVaultError(error, `make the folder ${folder} for a vault`);
+  }
+}
+
 /** Follows links as far as the path exists. */
 function realFolder(folder: string): string {
   if (fs.existsSync(folder)) return fs.realpathSync(folder);
@@ -74,9 +82,11 @@ async function makeKey(
 ): Promise<void> {
   const { keyFile, store } = options;
   const hint = 'bring back the key file from where you keep it, and name it with --key-file';
-  for await (const folder of store.listFolders('v1/')) {
-    const holds = `the vault ${store.url} already holds ${folder.slice('v1/'.length, -1)}: a new key could not read it`;
-    throw new HoldfastError('KEY_FILE_INVALID', `there is no key file ${keyFile}, and ${holds}`, { hint });
+  const { vaultKeyIdOf } = await import('../../core/vault/vault-key.ts');
+  const bound = await vaultKeyIdOf(store);
+  if (bound !== undefined) {
+    const needed = `the vault ${store.url} belongs to the key ${bound}: a new key could not read it`;
+    throw new HoldfastError('KEY_FILE_INVALID', `there is no key file ${keyFile}, and ${needed}`, { hint });
   }
   if (!options.mayCreateKey)
     throw new HoldfastError('KEY_FILE_INVALID', `there is no key file ${keyFile}`, { hint });

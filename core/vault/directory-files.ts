@@ -35,9 +35,37 @@ export async function writeAll(file: fs.FileHandle, chunks: readonly Uint8Array[
   }
 }
 
+/**
+ * Makes a folder and those above it that are missing, mode 700. @returns the topmost one that was made. Not Node's own
+ * `recursive`: where the system refuses new folders with ENOENT, as /proc does, that makes the parent and tries again for
+ * ever, deaf to signals in its synchronous form (seen with Node 24.21).
+ */
+export async function makeFolders(directory: string): Promise<string | undefined> {
+  const missing: string[] = [];
+  for (let at = path.resolve(directory); !(await isFolder(at)); at = path.dirname(at)) missing.push(at);
+  for (const folder of missing.toReversed()) {
+    await fs.mkdir(folder, { mode: 0o700 }).catch(async (error: unknown) => {
+      // Made by somebody else meanwhile.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !(await isFolder(folder))) throw error;
+    });
+  }
+  return missing.at(-1);
+}
+
+/** False only for what is not there; what stands in its place, as a file does, is an error. */
+async function isFolder(directory: string): Promise<boolean> {
+  const stats = await fs.stat(directory).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (stats === undefined) return false;
+  if (stats.isDirectory()) return true;
+  throw Object.assign(new Error(`ENOTDIR: ${directory} is no folder`), { code: 'ENOTDIR' });
+}
+
 /** Makes the folders of a vault, mode 700, and puts their names on disk too. */
 export async function makeDirectories(directory: string, root: string): Promise<void> {
-  const first = await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+  const first = await makeFolders(directory);
   if (first === undefined) return;
   const top = path.dirname(first);
   for (let at = directory; at !== top && at !== path.dirname(root); at = path.dirname(at)) {
@@ -91,6 +119,8 @@ const codeOfErrno: Readonly<Record<string, ErrorCode>> = {
   ENOSPC: 'VAULT_FULL',
   EDQUOT: 'VAULT_FULL',
   EFBIG: 'VAULT_FULL',
+  ENOENT: 'VAULT_NOT_FOUND',
+  ENOTDIR: 'VAULT_NOT_FOUND',
   EACCES: 'VAULT_ACCESS_DENIED',
   EPERM: 'VAULT_ACCESS_DENIED',
   EROFS: 'VAULT_ACCESS_DENIED',
@@ -100,6 +130,8 @@ const codeOfErrno: Readonly<Record<string, ErrorCode>> = {
 };
 
 const hints: Partial<Record<ErrorCode, string>> = {
+  VAULT_NOT_FOUND: 'is the disk mounted, and is the path that of a folder?',
+  VAULT_ACCESS_DENIED: 'who owns the folder, and may this user write there? ls -ld shows it',
   VAULT_FULL:
     'make room on the disk of the vault, or give another vault; folders of the vault without a manifest.json are of backups that did not finish',
 };

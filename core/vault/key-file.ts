@@ -3,7 +3,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { HoldfastError } from '../errors.ts';
 import { sha256Hex } from './digest.ts';
-import { leftoverName, syncDirectory } from './directory-files.ts';
+import { leftoverName, makeFolders, syncDirectory } from './directory-files.ts';
 
 /** What a key file yields; each use has a key of its own, so none can stand in for another. */
 export interface DerivedKeys {
@@ -27,23 +27,27 @@ export async function readKeyFile(file: string): Promise<DerivedKeys> {
 /** Makes a key file (mode 600) unless there is one. @returns whether it was made, so that the caller can say where to keep it */
 export async function createKeyFile(file: string): Promise<boolean> {
   const directory = path.dirname(path.resolve(file));
-  await fs.mkdir(directory, { recursive: true, mode: 0o700 });
   const partial = path.join(directory, leftoverName());
-  await fs.writeFile(partial, keyFileText(randomBytes(secretBytes)), {
-    mode: 0o600,
-    flag: 'wx',
-    flush: true,
-  });
   try {
+    await makeFolders(directory);
+    await fs.writeFile(partial, keyFileText(randomBytes(secretBytes)), {
+      mode: 0o600,
+      flag: 'wx',
+      flush: true,
+    });
     // Two first runs at once: one key wins and both read it.
     await fs.link(partial, file);
     await syncDirectory(directory);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw new HoldfastError('KEY_FILE_INVALID', `cannot make the key file ${file}`, { cause: error });
+    const reason = error instanceof Error ? `: ${error.message}` : '';
+    throw new HoldfastError('KEY_FILE_INVALID', `cannot make the key file ${file}${reason}`, {
+      cause: error,
+      hint: 'name a place that this user may write to with --key-file',
+    });
   } finally {
-    await fs.rm(partial, { force: true });
+    await fs.rm(partial, { force: true }).catch(() => undefined);
   }
 }
 

@@ -17,6 +17,7 @@ export function keyFileKeys(keys: DerivedKeys): VaultKeys {
     wrappingSuite: RawAesWrappingSuiteIdentifier.AES256_GCM_IV12_TAG16_NO_PADDING,
   });
   return {
+    id: keys.id,
     description: `key file ${keys.id}`,
     encrypt: (plaintext, context) => encryptMessage(keyring, plaintext, context),
     decrypt: (stored, context) => decryptMessage(keyring, stored, context),

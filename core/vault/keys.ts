@@ -16,6 +16,8 @@ export type ManifestSignature = Manifest['signature'];
  * (RFC 8785) of a manifest without its `signature`.
  */
 export interface VaultKeys {
+  /** Public name of the one key behind, for a vault that belongs to one key file; missing where a key service names its keys. */
+  readonly id?: string;
   /** For messages; no secret. */
   readonly description: string;
   /** @throws KEY_UNAVAILABLE */

@@ -162,7 +162,13 @@ export class DirectoryObjectStore implements ObjectStore {
   }
 
   async #refuseMissingRoot(): Promise<void> {
-    if (await exists(this.#root)) return;
+    const stats = await fs.stat(this.#root).catch(() => undefined);
+    if (stats?.isDirectory() === true) return;
+    if (stats !== undefined) {
+      throw new HoldfastError('VAULT_NOT_FOUND', `the vault ${this.#root} is a file; allowed is a folder`, {
+        hint: 'name another place with --vault',
+      });
+    }
     throw new HoldfastError('VAULT_NOT_FOUND', `there is no vault at ${this.#root}`, {
       hint: 'is the disk mounted, and is the path right?',
     });

@@ -56,7 +56,7 @@ export interface OpenVaultOptions {
   readonly retrySeconds?: number;
   /** An item rolls over to a further object at this size. @default 64 GiB */
   readonly segmentBytes?: number;
-  /** Region of the bucket. @default from the SDK's environment */
+  /** Region of the bucket. @default from the SDK's environment, else the bucket is asked */
   readonly region?: string;
 }
 

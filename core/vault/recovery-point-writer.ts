@@ -10,6 +10,7 @@ import {
 } from './manifest-store.ts';
 import { type PipelineContext, storeItem } from './pipeline.ts';
 import type { ItemInput, ManifestFacts, RecoveryPointWriter } from './vault.ts';
+import { bindVaultKey } from './vault-key.ts';
 
 export interface WriterOptions {
   readonly place: ManifestPlace;
@@ -77,6 +78,7 @@ export class StoredRecoveryPointWriter implements RecoveryPointWriter {
     if (this.#running.size > 0) throw misuse(`${this.#running.size} items are still being stored`);
     this.#pipeline.signal.throwIfAborted();
     this.#signed ??= await signManifest(await this.#manifest(facts), this.#options.place.keys);
+    await bindVaultKey(this.#options.place);
     const bytes = manifestBytes(this.#signed);
     const key = manifestKey(this.source, this.id);
     const { store } = this.#options.place;

@@ -1,4 +1,5 @@
 import { S3Client } from '@aws-sdk/client-s3';
+import { bucketRegion } from './bucket-region.s3.ts';
 import { withRetry } from './retry.ts';
 import { isTransient, toS3VaultError } from './s3-errors.s3.ts';
 
@@ -6,7 +7,7 @@ export interface S3Settings {
   readonly bucket: string;
   /** Before every key; empty or with a slash at its end. */
   readonly prefix: string;
-  /** @default from the SDK's environment */
+  /** @default from the SDK's environment, else the bucket is asked */
   readonly region?: string;
   /** @default 90 */
   readonly retrySeconds?: number;
@@ -22,7 +23,7 @@ export class S3Bucket {
   constructor(settings: S3Settings) {
     this.settings = settings;
     this.client = new S3Client({
-      ...(settings.region === undefined ? {} : { region: settings.region }),
+      region: settings.region ?? bucketRegion(settings.bucket),
       // One place retries, so that the time it may take is known: `call` below.
       maxAttempts: 1,
       // We send the CRC-64/NVME of everything and hash all that we read; the SDK need not do it again.

@@ -1,5 +1,5 @@
 import { ulid } from 'ulid';
-import { HoldfastError } from '../errors.ts';
+import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { VaultKeys } from './keys.ts';
 import { folderName, layoutRoot, manifestKey, recoveryPointPrefix, sourcePrefix } from './layout.ts';
 import { listPoints, standingProblems } from './list-points.ts';
@@ -21,6 +21,7 @@ import type {
   VerifyProblem,
   VerifyReport,
 } from './vault.ts';
+import { requireVaultKey } from './vault-key.ts';
 import { verifyRecoveryPoint } from './verify.ts';
 
 export interface StoredVaultOptions {
@@ -44,6 +45,7 @@ export class StoredVault implements Vault {
     const id = options.id ?? ulid();
     // Refuses an id or a source that cannot be a key before anything is stored.
     recoveryPointPrefix(source, id);
+    await requireVaultKey(place);
     return new StoredRecoveryPointWriter({
       place,
       id,
@@ -57,13 +59,16 @@ export class StoredVault implements Vault {
 
   async open(source: string, id: RecoveryPointId | 'latest'): Promise<RecoveryPointReader> {
     const place = this.#place(source);
-    if (id === 'latest') return this.#openLatest(place);
-    const found = await findManifest(place, id).catch(async (error: unknown) => {
-      // Tells a wrong source name from a wrong id.
-      if (isPassedOver(error) && error.code === 'MANIFEST_NOT_FOUND') await this.#ids(place);
+    try {
+      if (id === 'latest') return await this.#openLatest(place);
+      const found = await findManifest(place, id);
+      return new StoredRecoveryPointReader(place, found.manifest);
+    } catch (error) {
+      // Tells a wrong source name from a wrong id, and a wrong key from a forged manifest.
+      if (isHoldfastError(error, 'MANIFEST_NOT_FOUND')) await this.#ids(place);
+      if (isHoldfastError(error, 'MANIFEST_SIGNATURE')) await requireVaultKey(place);
       throw error;
-    });
-    return new StoredRecoveryPointReader(place, found.manifest);
+    }
   }
 
   async listSources(): Promise<string[]> {
@@ -74,7 +79,14 @@ export class StoredVault implements Vault {
 
   async list(source: string, options: ListOptions = {}): Promise<ListedRecoveryPoint[]> {
     const place = this.#place(source);
-    return listPoints(place, await this.#ids(place), options);
+    let forged = false;
+    const onPassedOver = (point: PassedOverRecoveryPoint) => {
+      forged ||= point.code === 'MANIFEST_SIGNATURE';
+      options.onPassedOver?.(point);
+    };
+    const points = await listPoints(place, await this.#ids(place), { ...options, onPassedOver });
+    if (forged && points.length === 0) await requireVaultKey(place);
+    return points;
   }
 
   async verify(
@@ -83,7 +95,10 @@ export class StoredVault implements Vault {
     options: VerifyOptions = {},
   ): Promise<VerifyReport> {
     const place = this.#place(source);
-    return verifyRecoveryPoint(place, id === 'latest' ? await this.#newestCommitted(place) : id, options);
+    const wanted = id === 'latest' ? await this.#newestCommitted(place) : id;
+    const report = await verifyRecoveryPoint(place, wanted, options);
+    if (report.problems.some(({ code }) => code === 'MANIFEST_SIGNATURE')) await requireVaultKey(place);
+    return report;
   }
 
   async abortUploads(source: string, options: AbortUploadsOptions): Promise<number> {

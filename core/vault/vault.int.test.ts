@@ -98,6 +98,7 @@ describeVault('S3 and KMS', async () => ({
   vault: await open(keys),
   segmented: await open(keys, { segmentBytes: 1 << 20 }),
   withWrongKey: await open(otherKeys),
+  wrongKeyCode: 'MANIFEST_SIGNATURE',
   discards: false,
   keys: async (folder) => (await versionsOf(folder)).map(({ Key }) => (Key ?? '').slice(prefix.length)),
   read,

@@ -19,6 +19,7 @@ describeVault('directory and key file', async () => {
     vault: await open('key'),
     segmented: await open('key', 1 << 20),
     withWrongKey: await open('other-key'),
+    wrongKeyCode: 'KEY_MISMATCH',
     discards: true,
     keys: async (prefix) =>
       fs

@@ -8,18 +8,18 @@ import type { LockMode, Manifest, ManifestItem, RecoveryPointId, UnsignedManifes
  */
 export interface Vault {
   readonly url: string;
-  /** Begins a recovery point; nothing is visible until `commit`. */
+  /** Begins a recovery point; nothing is visible until `commit`. @throws KEY_MISMATCH before anything is written */
   begin(source: string, options?: BeginOptions): Promise<RecoveryPointWriter>;
   /**
    * Reads and checks the manifest (earliest version with a valid signature). `latest` is the newest point that is complete
    * in this vault; newer ones that are not are told by the reader's `passedOver`.
-   * @throws MANIFEST_NOT_FOUND, MANIFEST_SIGNATURE, MANIFEST_INVALID, SOURCE_NOT_FOUND; for `latest` RECOVERY_POINT_NOT_FOUND
+   * @throws MANIFEST_NOT_FOUND, MANIFEST_SIGNATURE, MANIFEST_INVALID, SOURCE_NOT_FOUND, KEY_MISMATCH; for `latest` RECOVERY_POINT_NOT_FOUND
    */
   open(source: string, id: RecoveryPointId | 'latest'): Promise<RecoveryPointReader>;
   listSources(): Promise<string[]>;
-  /** Committed recovery points of a source, newest first, each with its state recomputed from the objects in this vault. */
+  /** Committed recovery points of a source, newest first, each with its state recomputed from the objects in this vault. @throws SOURCE_NOT_FOUND, KEY_MISMATCH */
   list(source: string, options?: ListOptions): Promise<ListedRecoveryPoint[]>;
-  /** Objects, sizes, checksums, locks and chain; `deep` also decrypts and decompresses; `offline` needs no KMS call (pinned public key or key file). Finds all problems, throws none of them. */
+  /** Objects, sizes, checksums, locks and chain; `deep` also decrypts and decompresses; `offline` needs no KMS call (pinned public key or key file). Finds all problems, throws none of them. @throws KEY_MISMATCH, RECOVERY_POINT_NOT_FOUND */
   verify(source: string, id: RecoveryPointId | 'latest', options?: VerifyOptions): Promise<VerifyReport>;
   /** Aborts uploads of a source (of one recovery point when `id` is given) that began before a time; returns how many. */
   abortUploads(source: string, options: AbortUploadsOptions): Promise<number>;

@@ -10,6 +10,8 @@ export interface VaultUnderTest {
   readonly segmented: Vault;
   /** The same vault seen with other keys. */
   readonly withWrongKey: Vault;
+  /** What those keys are told: a vault with a key file knows whose it is. */
+  readonly wrongKeyCode: 'KEY_MISMATCH' | 'MANIFEST_SIGNATURE';
   /** Gives the room of an aborted point back. */
   readonly discards: boolean;
   keys(prefix: string): Promise<string[]>;
