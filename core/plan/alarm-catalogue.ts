@@ -76,6 +76,36 @@ export const alarmKinds = {
     tells: 'event',
     per: 'plan',
   },
+  'vault-object-deleted': {
+    says: 'A version of an object in the vault was deleted, or hidden behind a delete marker.',
+    tells: 'event',
+    per: 'plan',
+  },
+  'watch-endangered': {
+    says: 'Someone tried to silence the alarms: to delete, disable or change an alarm or a rule, or to delete a stack.',
+    tells: 'event',
+    per: 'plan',
+  },
+  'topic-endangered': {
+    says: 'Someone tried to delete the topic of the alarms, to change it, or to take a subscriber away.',
+    tells: 'event',
+    per: 'plan',
+  },
+  'jobs-changed': {
+    says: 'Someone tried to change what runs, or when: a schedule, a function, a state machine or a task definition.',
+    tells: 'event',
+    per: 'plan',
+  },
+  'roles-changed': {
+    says: "Someone tried to change a role that the vault's policy exempts, or outside a deployment one of Holdfast's.",
+    tells: 'event',
+    per: 'plan',
+  },
+  'exempt-role-used': {
+    says: 'Someone took on the retention role or the break-glass role, or tried to, or acts as one of them.',
+    tells: 'event',
+    per: 'plan',
+  },
   'trail-endangered': {
     says: 'Someone tried to stop, delete or change a CloudTrail trail; without one the alarms for tampering hear nothing.',
     tells: 'event',

@@ -5,112 +5,55 @@ import * as targets from 'aws-cdk-lib/aws-events-targets';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { type AlarmKind, alarmKinds, runbookFile } from '../../core/plan/alarm-catalogue.ts';
-import type { Deployment, Side } from '../deployment.ts';
-import { deepLinkToEventHistory } from './deep-link.ts';
+import { deepLinkToBucket, deepLinkToEventHistory } from './deep-link.ts';
 import { HoldfastAlarm } from './holdfast-alarm.ts';
-import type { VaultKeys } from './vault-keys.ts';
+import { tamperRules, type TamperRulesProps } from './tamper-rules.ts';
 
-export interface TamperWatchProps {
-  readonly deployment: Deployment;
-  readonly side: Side;
-  readonly keys: VaultKeys;
+export interface TamperWatchProps extends TamperRulesProps {
   readonly topic: sns.ITopic;
 }
 
-/** Names of S3's calls in CloudTrail; they differ from those of the permissions, and some have had two. */
-const bucketCalls = [
-  'DeleteBucket',
-  'DeleteBucketEncryption',
-  'DeleteBucketLifecycle',
-  'DeleteBucketOwnershipControls',
-  'DeleteBucketPolicy',
-  'DeleteBucketPublicAccessBlock',
-  'DeleteBucketReplication',
-  'PutBucketAcl',
-  'PutBucketEncryption',
-  'PutBucketLifecycle',
-  'PutBucketLifecycleConfiguration',
-  'PutBucketLogging',
-  'PutBucketObjectLockConfiguration',
-  'PutBucketOwnershipControls',
-  'PutBucketPolicy',
-  'PutBucketPublicAccessBlock',
-  'PutBucketReplication',
-  'PutBucketVersioning',
-  'PutObjectLockConfiguration',
-];
-
-const keyCalls = [
-  'DeleteAlias',
-  'DisableKey',
-  'PutKeyPolicy',
-  'ScheduleKeyDeletion',
-  'UpdateAlias',
-  'UpdatePrimaryRegion',
-];
-
-/** The trail says of its own end as the last thing; whoever means harm begins there. */
-const trailCalls = ['DeleteTrail', 'PutEventSelectors', 'StopLogging', 'UpdateTrail'];
-
 /**
- * Tells on-call of every call that touches what protects the vault, also of those that were refused and of the two roles
- * that may: a deployment that nobody announced is as bad as a thief. EventBridge gets the calls from a CloudTrail trail with
- * management events; that is the account's, and `holdfast doctor` looks for it.
+ * Tells on-call of every call that touches what protects the vault or could silence this watch, also of those that were
+ * refused: a deployment that nobody announced is as bad as a thief. EventBridge gets the calls from a CloudTrail trail with
+ * management events; that is the account's, and `holdfast doctor` looks for it. Deleted objects S3 tells of by itself.
  */
 export class TamperWatch extends Construct {
   constructor(scope: Construct, id: string, props: TamperWatchProps) {
     super(scope, id);
-    const { deployment, side, keys } = props;
-    this.#watch(props, 'vault-configuration-changed', {
-      source: 's3.amazonaws.com',
-      calls: bucketCalls,
-      about: { requestParameters: { bucketName: [deployment.names.vaultBucket(side.region)] } },
-    });
-    // Any trail of the account, in the Region that is its home.
-    this.#watch(props, 'trail-endangered', { source: 'cloudtrail.amazonaws.com', calls: trailCalls });
-    const { vault, signing } = keys;
-    this.#watch(props, 'key-endangered', {
-      source: 'kms.amazonaws.com',
-      calls: keyCalls,
-      about: {
-        $or: [
-          // The calls name a key by id or by ARN, or only its alias.
-          { requestParameters: { keyId: [vault, signing].flatMap((key) => [key.keyId, key.keyArn]) } },
-          {
-            requestParameters: {
-              aliasName: [deployment.names.vaultKeyAlias, deployment.names.signingKeyAlias],
-            },
-          },
-          // A refused call may come without its parameters.
-          { errorMessage: [vault, signing].map((key) => ({ wildcard: `*${key.keyId}*` })) },
-        ],
+    const { deployment, side } = props;
+    for (const { kind, eventSource, detail } of tamperRules(props)) {
+      this.#watch(props, kind, {
+        pattern: { detailType: ['AWS API Call via CloudTrail'], detail },
+        says: `${field('eventName')} by ${field('userIdentity.arn')} from ${field('sourceIPAddress')} at ${field('eventTime')}.`,
+        deepLink: deepLinkToEventHistory(side.region, eventSource),
+      });
+    }
+    this.#watch(props, 'vault-object-deleted', {
+      pattern: {
+        source: ['aws.s3'],
+        detailType: ['Object Deleted'],
+        detail: { bucket: { name: [deployment.names.vaultBucket(side.region)] } },
       },
+      says: `${field('deletion-type')}: ${field('object.key')} by ${field('requester')} from ${field('source-ip-address')}.`,
+      deepLink: deepLinkToBucket(deployment, side.region, side.region),
     });
   }
 
   #watch(
     { deployment, side, topic }: TamperWatchProps,
     kind: AlarmKind,
-    what: {
-      readonly source: string;
-      readonly calls: readonly string[];
-      /** Further conditions on the event's detail. @default - none */
-      readonly about?: Readonly<Record<string, unknown>>;
-    },
+    what: { readonly pattern: events.EventPattern; readonly says: string; readonly deepLink: string },
   ): void {
+    const { says } = alarmKinds[kind];
     const rule = new events.Rule(this, kind, {
       ruleName: `${deployment.names.prefix}-${kind}`,
-      description: alarmKinds[kind].says,
-      eventPattern: {
-        detailType: ['AWS API Call via CloudTrail'],
-        detail: { eventSource: [what.source], eventName: what.calls, ...what.about },
-      },
+      description: says,
+      eventPattern: what.pattern,
     });
     rule.addTarget(
       new targets.SnsTopic(topic, {
-        message: events.RuleTargetInput.fromText(
-          `${alarmKinds[kind].says} ${events.EventField.fromPath('$.detail.eventName')} by ${events.EventField.fromPath('$.detail.userIdentity.arn')} from ${events.EventField.fromPath('$.detail.sourceIPAddress')} at ${events.EventField.fromPath('$.detail.eventTime')}. Runbook: ${runbookFile}#${kind}`,
-        ),
+        message: events.RuleTargetInput.fromText(`${says} ${what.says} Runbook: ${runbookFile}#${kind}`),
       }),
     );
     new HoldfastAlarm(this, `${kind}-alarm`, {
@@ -126,7 +69,11 @@ export class TamperWatch extends Construct {
         period: Duration.minutes(5),
       }),
       threshold: 0,
-      deepLink: deepLinkToEventHistory(side.region, what.source),
+      deepLink: what.deepLink,
     });
   }
+}
+
+function field(name: string): string {
+  return events.EventField.fromPath(`$.detail.${name}`);
 }

@@ -48,6 +48,10 @@ export class VaultBucket extends Construct {
       }),
       removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
+    // S3 tells of deletions by itself, without a trail. The construct's own option makes a function for this.
+    (this.bucket.node.defaultChild as s3.CfnBucket).notificationConfiguration = {
+      eventBridgeConfiguration: { eventBridgeEnabled: true },
+    };
     const bucketArn = `arn:aws:s3:::${names.vaultBucket(side.region)}`;
     for (const statement of vaultPolicyStatements({ deployment, side, bucketArn })) {
       this.bucket.addToResourcePolicy(statement);

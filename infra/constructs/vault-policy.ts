@@ -17,6 +17,7 @@ export const configurationActions = [
   's3:DeleteBucketPolicy',
   's3:PutBucketAcl',
   's3:PutBucketLogging',
+  's3:PutBucketNotification',
   's3:PutBucketObjectLockConfiguration',
   's3:PutBucketOwnershipControls',
   's3:PutBucketPolicy',
