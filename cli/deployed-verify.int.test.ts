@@ -77,7 +77,11 @@ describe('holdfast doctor and the public signing key', () => {
     const { PublicKey: der } = await kms(primary).send(
       new GetPublicKeyCommand({ KeyId: names.signingKeyAlias }),
     );
-    const body = written.split('\n').filter((line) => !line.startsWith('-----'));
+    expect(written).toMatch(new RegExp(`^Key: arn:aws:kms:${primary}:${plan.account}:key/\\S+$`, 'm'));
+    const body = written
+      .slice(written.indexOf('-----'))
+      .split('\n')
+      .filter((line) => !line.startsWith('-----'));
     expect(body.join('')).toBe(Buffer.from(der ?? []).toString('base64'));
     const again = await run('doctor');
     expect([again.code, pins(again.json())]).toMatchObject([
@@ -217,6 +221,35 @@ describe('holdfast verify --offline', () => {
       `newer recovery point ${planted.id} was passed over: MANIFEST_SIGNATURE`,
     );
     expect(refused.stderr).toContain(`a restore of latest takes ${genuine.id}`);
+  });
+});
+
+describe('holdfast verify with the pin of a deployment that is gone', () => {
+  it('names both keys, the file and what to do, and verifies once the file is gone', async () => {
+    await run('doctor');
+    const current = fs.readFileSync(pinned, 'utf8');
+    const gone = `arn:aws:kms:${primary}:${plan.account}:key/mrk-gone`;
+    fs.writeFileSync(pinned, `Key: ${gone}\n${otherKey()}`);
+    const { id } = await backUp(await openDeployedVault({ names, plan, region: primary }), 'shop-db');
+    const refused = await run(`verify ${id}`);
+    const arn = /^Key: (.*)$/m.exec(current)?.[1] ?? '';
+    expect([refused.code, refused.json().error]).toEqual([
+      4,
+      {
+        code: 'SIGNING_KEY_CHANGED',
+        message: `${pinned} pins the signing key ${gone}, the deployment signs with ${arn}`,
+        hint: expect.stringContaining(`delete ${pinned} and run holdfast doctor again`),
+      },
+    ]);
+    const offline = await run(`verify ${id} --offline`, withoutKms);
+    expect([offline.code, offline.json().problems]).toMatchObject([1, [{ code: 'MANIFEST_SIGNATURE' }]]);
+    expect(offline.stderr).toContain(`signatures were checked against ${pinned}`);
+    fs.rmSync(pinned);
+    await run('doctor');
+    expect((await run(`verify ${id}`)).code).toBe(0);
+    // The replica's ARN differs in its Region alone.
+    fs.writeFileSync(pinned, current.replace(`:${primary}:`, `:${standby}:`));
+    expect((await run(`verify ${id}`)).code).toBe(0);
   });
 });
 

@@ -45,6 +45,9 @@ export const errorCatalogue = {
   DECRYPT_FAILED: failed('an object cannot be decrypted with the keys that were given'),
   DECOMPRESS_FAILED: failed('a decrypted item cannot be decompressed'),
   KEY_UNAVAILABLE: failed('the key is disabled, pending deletion, missing, or its use is not allowed'),
+  SIGNING_KEY_CHANGED: refused(
+    'the pinned public key is of another key than the one that the deployment signs with',
+  ),
   KEY_FILE_INVALID: usage('the key file is missing, unreadable, open to others, or not a Holdfast key'),
   KEY_MISMATCH: refused('the vault belongs to another key file than the one that was given'),
   VAULT_UNAVAILABLE: transient('the vault does not answer'),

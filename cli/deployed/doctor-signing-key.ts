@@ -1,7 +1,14 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { Deployment } from './deployment.ts';
 import { type Diagnosis, diagnose, Fault } from './doctor-checks.ts';
-import { pinnedKeyFile, readPinnedKey, signingKeyOf, writePinnedKey } from './pinned-key.ts';
+import {
+  pinnedKeyFile,
+  readPinnedKey,
+  renewPin,
+  type SigningKey,
+  signingKeyOf,
+  writePinnedKey,
+} from './pinned-key.ts';
 
 export interface PinnedKeyReport {
   readonly checks: readonly Diagnosis[];
@@ -11,7 +18,7 @@ export interface PinnedKeyReport {
 
 interface RegionKey {
   readonly region: string;
-  readonly key: KeyObject | undefined;
+  readonly key: SigningKey | undefined;
   readonly failure?: unknown;
 }
 
@@ -48,7 +55,7 @@ async function pinFirst(file: string, found: readonly RegionKey[]): Promise<Pinn
       fix: `find out why, then run holdfast doctor again: it writes ${file}`,
       look: async () => {
         if (first === undefined) throw new Fault(`not written: ${reasonOf(found[0]?.failure)}`);
-        if (!keys.every((key) => key.equals(first))) {
+        if (!keys.every(({ key }) => key.equals(first.key))) {
           throw new Fault('not written: the two Regions have different signing keys');
         }
         await writePinnedKey(file, first);
@@ -67,7 +74,7 @@ interface Comparison {
 }
 
 async function compare({ file, pem, found }: Comparison): Promise<Diagnosis[]> {
-  const remake = `only if the deployment was made anew (another account, a reset sandbox): delete ${file} and run holdfast doctor again`;
+  const remake = renewPin(file);
   let pinned: KeyObject;
   try {
     pinned = createPublicKey(pem);
@@ -77,7 +84,7 @@ async function compare({ file, pem, found }: Comparison): Promise<Diagnosis[]> {
   }
   const look = ({ key, failure }: RegionKey) => {
     if (key === undefined) throw new Fault(`not compared: ${reasonOf(failure)}`);
-    if (!key.equals(pinned)) throw new Fault(`KMS has another key than ${file}`);
+    if (!key.key.equals(pinned)) throw new Fault(`KMS has another key than ${file}`);
     return `same as ${file}`;
   };
   const fixOf = (entry: RegionKey) =>

@@ -2,16 +2,18 @@ import { HoldfastError } from '../../core/errors.ts';
 import { openVault } from '../../core/vault/open-vault.ts';
 import type { Vault } from '../../core/vault/vault.ts';
 import { clientSettings, type Deployment } from './deployment.ts';
+import { type PinnedKey, requireSameKey } from './pinned-key.ts';
 
-/** The vault of a Region with its KMS keys, found by their aliases. */
+/** The vault of a Region with its KMS keys, found by their aliases. @throws SIGNING_KEY_CHANGED */
 export async function openDeployedVault(
   { names, plan, region }: Pick<Deployment, 'names' | 'plan' | 'region'>,
-  signingPublicKey?: string,
+  pin?: PinnedKey,
 ): Promise<Vault> {
   const [keyArn, signingKeyArn] = await Promise.all([
     keyArnOf(names.vaultKeyAlias, region),
     keyArnOf(names.signingKeyAlias, region),
   ]);
+  if (pin !== undefined) requireSameKey(pin, signingKeyArn);
   const { breakGlassPublicKey } = plan.vault;
   return openVault({
     url: `s3://${names.vaultBucket(region)}`,
@@ -20,7 +22,7 @@ export async function openDeployedVault(
       kind: 'kms',
       keyArn,
       signingKeyArn,
-      ...(signingPublicKey !== undefined && { signingPublicKey }),
+      ...(pin !== undefined && { signingPublicKey: pin.pem }),
       ...(breakGlassPublicKey !== undefined && { breakGlassPublicKey }),
     },
   });

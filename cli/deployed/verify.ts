@@ -6,7 +6,7 @@ import { runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
 import { latestInstead } from '../latest-instead.ts';
 import { type Deployment, type DeploymentOptions, inRegion, openDeployment, sourceOf } from './deployment.ts';
-import { pinnedKeyFile, readPinnedKey } from './pinned-key.ts';
+import { type PinnedKey, pinnedKeyFile, readPinnedKey, renewPin } from './pinned-key.ts';
 import { openDeployedVault, openVaultOffline } from './vault.ts';
 
 export interface VerifyPointOptions extends DeploymentOptions {
@@ -25,13 +25,13 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
     }
     const deployment = await openDeployment(options);
     const source = sourceOf(deployment.plan, options.source ?? onlySource(deployment)).id;
-    const pem = await publicKeyOf(deployment, options);
+    const pin = await publicKeyOf(deployment, options);
     progress.update({ doing: `verifying ${wanted} of ${source} in ${deployment.region}` });
     const { report, latest } = await inRegion(deployment, async () => {
       const vault =
-        options.offline === true && pem !== undefined
-          ? await openVaultOffline(deployment, pem)
-          : await openDeployedVault(deployment, pem);
+        options.offline === true && pin !== undefined
+          ? await openVaultOffline(deployment, pin.pem)
+          : await openDeployedVault(deployment, pin);
       const checked = await vault.verify(source, wanted, {
         deep: options.deep === true,
         offline: options.offline === true,
@@ -40,6 +40,8 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
       return { report: checked, latest: await latestInstead(vault, source, { wanted, report: checked }) };
     });
     for (const line of latest.lines) warn(line);
+    if (pin !== undefined && report.problems.some(({ code }) => code === 'MANIFEST_SIGNATURE'))
+      warn(`signatures were checked against ${pin.file}; ${renewPin(pin.file)}`);
     const problems = report.problems.map(({ key, code, detail, recoverable }) => ({
       key,
       code,
@@ -82,11 +84,14 @@ function onlySource({ plan }: Deployment): string {
 }
 
 /** The pinned key; `undefined` only where KMS may be asked for it. */
-async function publicKeyOf(deployment: Deployment, options: VerifyPointOptions): Promise<string | undefined> {
+async function publicKeyOf(
+  deployment: Deployment,
+  options: VerifyPointOptions,
+): Promise<PinnedKey | undefined> {
   const pinned = pinnedKeyFile(deployment);
   const file = options.publicKey ?? pinned;
   const pem = await readPinnedKey(file);
-  if (pem !== undefined) return pem;
+  if (pem !== undefined) return { file, pem };
   if (options.publicKey !== undefined) throw new HoldfastError('USAGE', `--public-key ${file} is not there`);
   if (options.offline !== true) return undefined;
   throw new HoldfastError('USAGE', `--offline needs the public signing key, and ${pinned} is not there`, {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { loadPlan } from '../../core/plan/load-plan.ts';
+import { deploymentNames } from '../../core/plan/names.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import type { Sandbox } from '../sandbox.ts';
 import { cachedAssembly } from './assembly-cache.ts';
@@ -9,6 +10,8 @@ import { runCdk } from './cdk.ts';
 import { readBack } from './read-back.ts';
 
 const projectRoot = path.resolve(import.meta.dirname, '../..');
+/** Deployed into sandboxes alone: its account is of AWS's documentation. */
+const sandboxPlan = path.join(projectRoot, 'examples/drill.yaml');
 
 export interface DeployOptions {
   readonly planFile: string;
@@ -21,6 +24,7 @@ export async function deploySandbox(sandbox: Sandbox, options: DeployOptions): P
   const plan = await loadPlan(options.planFile);
   const { primary, standby } = plan.regions;
   const signal = options.signal === undefined ? {} : { signal: options.signal };
+  if (path.resolve(options.planFile) === sandboxPlan) await forgetPin(plan);
   options.onStep?.('bootstrapping both Regions');
   const [assembly] = await Promise.all([
     synthesize(plan.name, options.planFile, signal),
@@ -39,6 +43,12 @@ export async function deploySandbox(sandbox: Sandbox, options: DeployOptions): P
   options.onStep?.('reading the deployed properties back');
   await readBack(sandbox, plan);
   return plan;
+}
+
+/** What doctor pinned for the sandbox before this one: its keys are gone, and whoever verifies would be shown a forgery. */
+async function forgetPin(plan: Plan): Promise<void> {
+  const file = path.join(path.dirname(sandboxPlan), deploymentNames(plan).signingKeyFile);
+  await fs.promises.rm(file, { force: true });
 }
 
 /** The assembly depends on sources and plan alone, so it is kept until one of them changes. */
