@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { collect, command, group } from './command.ts';
 
 /** Commands for what `cdk deploy` built; everything is found through the plan file. */
@@ -10,7 +10,11 @@ export function addDeployedCommands(program: Command): void {
 
 function withPlan(made: Command): Command {
   return made
-    .option('--plan <file>', 'plan file of the deployment', 'holdfast.yaml')
+    .addOption(
+      new Option('--plan <file>', 'plan file of the deployment')
+        .default('holdfast.yaml')
+        .env('HOLDFAST_PLAN'),
+    )
     .option('--region <region>', "Region to talk to (default: the plan's primary)");
 }
 

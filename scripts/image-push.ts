@@ -278,7 +278,7 @@ async function main(): Promise<void> {
   const anywhere = { region: '{region}', account, repository };
   const task = `${uriOf(anywhere)}@${digest}`;
   writeTaskImages(file, { task, base, scratch });
-  say(`wrote ${file}: commit it with the plan, then npx cdk deploy --all`);
+  say(`wrote ${file}: commit it with the plan, then npx cdk deploy --all -c plan=${options.plan}`);
   process.stdout.write(`${task}\n`);
 }
 

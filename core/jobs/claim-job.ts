@@ -132,7 +132,7 @@ async function standDown(
   const reason = `${deps.region} stands down: ${control.activeRegion} is the active Region`;
   if (request.scheduledFor === undefined) {
     throw new HoldfastError('REGION_NOT_ACTIVE', reason, {
-      hint: `start the backup in ${control.activeRegion}`,
+      hint: `backups run in ${control.activeRegion} alone: holdfast backup ${request.source} --region ${control.activeRegion}. Is it lost? Restores work here; backups wait for it, because this version cannot make another Region active: protect a restored database by holdfast local backup`,
     });
   }
   return recordSkip(deps, { request, control, reason });

@@ -6,12 +6,12 @@ import { isHoldfastError } from '../../core/errors.ts';
 import { deploymentNames } from '../../core/plan/names.ts';
 import { loadPlan } from '../../core/plan/load-plan.ts';
 import { buildLambdas } from '../build-lambdas.ts';
+import { planFileOf } from '../plan-file.ts';
 import { buildStacks } from '../stacks/build-stacks.ts';
 import { readTaskImages, taskImagesFile } from '../task-images.ts';
 
-const root = path.resolve(import.meta.dirname, '../..');
 const app = new App();
-const planFile = planFileOf(app);
+const planFile = namedPlan(app);
 const plan = await loadPlan(planFile).catch(sayAndExit);
 const names = deploymentNames(plan);
 const takeRecorded = takesRecorded(app);
@@ -32,12 +32,14 @@ buildStacks(app, {
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
 app.synth();
 
-/** `-c plan=FILE`, else the project's own plan, else the example: synthesis always has something to show. */
-function planFileOf(scope: App): string {
-  const given = contextText(scope, 'plan');
-  if (given !== undefined) return path.resolve(given);
-  const own = path.resolve('holdfast.yaml');
-  return fs.existsSync(own) ? own : path.join(root, 'examples/acme.yaml');
+function namedPlan(scope: App): string {
+  // oxlint-disable-next-line node/no-process-env -- the program's own setting, read where it starts
+  const environment = process.env['HOLDFAST_PLAN'];
+  try {
+    return planFileOf({ context: contextText(scope, 'plan'), environment });
+  } catch (error) {
+    return sayAndExit(error);
+  }
 }
 
 /**
@@ -62,7 +64,7 @@ function sayAndExit(error: unknown): never {
 function imageToBe(scope: App): string {
   Annotations.of(scope).addWarningV2(
     'holdfast:noImage',
-    `no image of the tasks is recorded for plan ${plan.name}; run npm run image:push before cdk deploy`,
+    `no image of the tasks is recorded for plan ${plan.name}; run npm run image:push -- --plan ${path.relative('', planFile)} before cdk deploy`,
   );
   return `${plan.account}.dkr.ecr.{region}.amazonaws.com/holdfast@sha256:${'0'.repeat(64)}`;
 }
