@@ -117,6 +117,11 @@ describe('holdfast local', () => {
       rows: 2500,
       items: expect.any(Number),
       seconds: expect.any(Number),
+      checks: expect.arrayContaining([{ name: 'row counts', ok: true, detail: expect.any(String) }]),
+      warnings: [],
+      faults: [],
+      notChecked: [expect.stringMatching(/^canary: none installed/)],
+      recoveredTo: { at: expect.any(String), by: 'snapshot' },
     });
     const sum = 'select count(*)::int as n, sum(total)::float as total from orders';
     expect(await query('restored', sum)).toEqual(await query('shop', sum));

@@ -88,8 +88,8 @@ export function exitWithUsageError(error: unknown, args: readonly string[]): voi
 function reportError(error: unknown, json: boolean): void {
   const { code, message, hint, detail } = describeError(error);
   if (json) {
-    const { problems, jobId, executionArn } = detail ?? {};
-    const body = { code, message, hint, problems, jobId, executionArn };
+    const { problems, jobId, executionArn, result } = detail ?? {};
+    const body = { code, message, hint, problems, jobId, executionArn, result };
     process.stdout.write(`${JSON.stringify({ error: body })}\n`);
     return;
   }

@@ -102,6 +102,7 @@ async function restored(id: string): Promise<Record<string, unknown>[]> {
   await sql(server.connection, `create database ${dbname} template template0`);
   const jobId = await claim('restore');
   await runRestore({
+    assertions: [],
     catalog,
     vault,
     engine: createPostgresEngine({ binDirectory }),

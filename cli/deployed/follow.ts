@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import type { CatalogStore } from '../../core/catalog/catalog-store.ts';
-import type { Job } from '../../core/catalog/job.ts';
+import type { Job, JobResult } from '../../core/catalog/job.ts';
 import { assertNever, type ErrorCode, errorCatalogue, errorName, HoldfastError } from '../../core/errors.ts';
+import { describeActivity, isMovingRows } from '../../core/jobs/activity.ts';
 import { formatDuration } from '../../core/plan/duration.ts';
-import { formatBytes, formatCount } from '../progress.ts';
+import { formatBytes, formatCount, type ProgressState } from '../progress.ts';
+import { describeRestored } from '../restore-report.ts';
 import type { CommandContext, CommandResult } from '../run-command.ts';
 import { type Deployment, isSilence, openCatalog } from './deployment.ts';
 import { executionReader, type ExecutionState } from './executions.ts';
@@ -38,17 +40,24 @@ export async function followJob(
       throw error;
     });
     if (execution.status !== 'RUNNING') {
-      if (job?.state === 'completed') for (const warning of job.result.warnings ?? []) warn(warning);
+      if (job?.state === 'completed' || job?.state === 'failed')
+        for (const warning of job.result?.warnings ?? []) warn(warning);
+      if (job?.state === 'failed')
+        for (const line of describeRestored(job.result ?? {}, job.kind)) progress.say(line);
       return ended(followed, execution, job);
     }
-    const done = job?.state === 'running' ? job.progress : undefined;
-    const copying = followed.kind === 'backup' && done?.fraction === 1;
-    progress.update({
-      doing: copying ? 'stored; waiting for the copy' : `${followed.kind} of ${followed.source}`,
-      ...done,
-    });
+    progress.update(liveState(followed, job));
     await sleep(pollMs, undefined, { signal }).catch(() => undefined);
   }
+}
+
+function liveState({ kind, source }: Followed, job: Job | undefined): ProgressState {
+  const doing = `${kind} of ${source}`;
+  if (job?.state !== 'running') return { doing: `${doing}: waiting to begin` };
+  const { progress } = job;
+  return progress !== undefined && isMovingRows(progress)
+    ? { doing, ...progress }
+    : { doing: `${doing}: ${describeActivity(job.kind, progress)}` };
 }
 
 /** Asks again while nobody answers: silence says nothing about the job. */
@@ -89,7 +98,12 @@ function ended(followed: Followed, execution: ExecutionState, job: Job | undefin
         exitCode: job.result.verdict === undefined || job.result.verdict === 'PASSED' ? 0 : 1,
       };
     case 'failed':
-      throw failure(job.error.code, job.error.message, { hint: job.error.hint, jobId: job.id, executionArn });
+      throw failure(job.error.code, job.error.message, {
+        hint: job.error.hint,
+        jobId: job.id,
+        executionArn,
+        ...(job.result !== undefined && { result: job.result }),
+      });
     case 'skipped':
       throw new HoldfastError('JOB_ALREADY_RUNNING', `skipped: ${job.reason}`, {
         hint: `nothing was started; holdfast jobs --source ${job.source} shows how the other one goes`,
@@ -122,7 +136,12 @@ function endedUnrecorded({ executionArn, source, kind }: Followed, execution: Ex
 function failure(
   name: string | undefined,
   message: string,
-  about: { readonly hint?: string | undefined; readonly jobId?: string; readonly executionArn: string },
+  about: {
+    readonly hint?: string | undefined;
+    readonly jobId?: string;
+    readonly executionArn: string;
+    readonly result?: JobResult;
+  },
 ): HoldfastError {
   const { hint, ...detail } = about;
   const codes = Object.keys(errorCatalogue) as ErrorCode[];
@@ -136,9 +155,7 @@ function describeResult(job: Extract<Job, { state: 'completed' }>): string {
   const lines = [
     `${kind} of ${source} ${result.verdict ?? 'is done'}: ${formatCount(result.rows)} rows in ${result.items} items${stored}, ${formatDuration(result.seconds)}`,
     ...(result.recoveryPointId === undefined ? [] : [`  recovery point: ${result.recoveryPointId}`]),
-    ...(result.checks ?? []).map(
-      (check) => `  ${check.ok ? 'held' : 'FAILED'}: ${check.name} (${check.detail})`,
-    ),
+    ...describeRestored(result, kind),
   ];
   return lines.join('\n');
 }

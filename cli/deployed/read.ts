@@ -3,6 +3,8 @@ import type { RecoveryPoint } from '../../core/catalog/recovery-point.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { describePassedOver } from '../../core/vault/passed-over.ts';
 import type { PassedOverRecoveryPoint } from '../../core/vault/vault.ts';
+import { describeActivity, isMovingRows } from '../../core/jobs/activity.ts';
+import { summarizeRestored } from '../restore-report.ts';
 import { formatBytes, formatCount } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { formatTime, table } from '../tables.ts';
@@ -23,7 +25,16 @@ export async function listRecoveryPoints(source: string | undefined, options: Li
     for (const [of, arriving] of arrivingNewest(points)) {
       for (const line of describePassedOver(arriving)) warn(`${of}: ${line}`);
     }
-    const head = ['RECOVERY POINT', 'SOURCE', 'STATE', 'FINISHED', 'ROWS', 'STORED', 'RESTORE TEST'];
+    const head = [
+      'RECOVERY POINT',
+      'SOURCE',
+      'STATE',
+      'FINISHED',
+      'DATA UP TO',
+      'ROWS',
+      'STORED',
+      'RESTORE TEST',
+    ];
     return {
       json: points,
       text: points.length === 0 ? 'no recovery points' : table(head, points.map(pointRow)),
@@ -60,9 +71,19 @@ function ofSource(plan: Parameters<typeof sourceOf>[0], source: string | undefin
 }
 
 function pointRow(point: RecoveryPoint): string[] {
-  const { id, source, state, finishedAt, rows, storedBytes, restoreTest } = point;
+  const { id, source, state, finishedAt, reach, rows, storedBytes, restoreTest } = point;
   const tested = restoreTest === undefined ? 'never' : `${restoreTest.result} ${formatTime(restoreTest.at)}`;
-  return [id, source, state, formatTime(finishedAt), formatCount(rows), formatBytes(storedBytes), tested];
+  const upTo = reach === undefined ? '-' : `${formatTime(reach.at)} (${reach.by})`;
+  return [
+    id,
+    source,
+    state,
+    formatTime(finishedAt),
+    upTo,
+    formatCount(rows),
+    formatBytes(storedBytes),
+    tested,
+  ];
 }
 
 function jobRow(job: Job): string[] {
@@ -73,11 +94,16 @@ function jobRow(job: Job): string[] {
 export function jobDetail(job: Job): string {
   switch (job.state) {
     case 'running':
-      return job.progress === undefined
-        ? 'starting'
-        : `${Math.floor(job.progress.fraction * 100)} %, ${formatCount(job.progress.rows)} rows`;
+      return job.progress !== undefined && isMovingRows(job.progress)
+        ? `${Math.floor(job.progress.fraction * 100)} %, ${formatCount(job.progress.rows)} rows`
+        : describeActivity(job.kind, job.progress);
     case 'completed':
-      return job.result.verdict ?? `${formatCount(job.result.rows)} rows in ${job.result.items} items`;
+      return [
+        job.result.verdict ?? `${formatCount(job.result.rows)} rows in ${job.result.items} items`,
+        summarizeRestored(job.result),
+      ]
+        .filter((part) => part !== '')
+        .join('; ');
     case 'failed':
       return `${job.error.code}: ${job.error.message}`;
     case 'skipped':

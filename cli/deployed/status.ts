@@ -1,4 +1,5 @@
 import type { CatalogStore } from '../../core/catalog/catalog-store.ts';
+import type { Reach } from '../../core/canary/reach.ts';
 import type { Job } from '../../core/catalog/job.ts';
 import type { RecoveryPoint } from '../../core/catalog/recovery-point.ts';
 import { formatDuration } from '../../core/plan/duration.ts';
@@ -13,13 +14,20 @@ export interface SourceStatus {
   readonly source: string;
   readonly ok: boolean;
   readonly rpoSeconds: number;
-  readonly newestProtected?: { readonly id: string; readonly startedAt: string; readonly ageSeconds: number };
+  readonly newestProtected?: {
+    readonly id: string;
+    readonly startedAt: string;
+    readonly ageSeconds: number;
+    /** How far its data reaches. */
+    readonly reach?: Reach;
+  };
   /** Newest point of any state, when it is newer than the protected one. */
   readonly newer?: { readonly id: string; readonly state: string };
   readonly lastRestoreTest?: {
     readonly at: string;
     readonly result: string;
     readonly recoveryPointId: string;
+    readonly measuredRpoSeconds?: number;
   };
   readonly running?: { readonly jobId: string; readonly kind: string; readonly detail: string };
 }
@@ -73,7 +81,12 @@ export async function statusOf(
     ok: ageSeconds <= objectives.rpoSeconds,
     rpoSeconds: objectives.rpoSeconds,
     ...(newest !== undefined && {
-      newestProtected: { id: newest.id, startedAt: newest.startedAt, ageSeconds: Math.round(ageSeconds) },
+      newestProtected: {
+        id: newest.id,
+        startedAt: newest.startedAt,
+        ageSeconds: Math.round(ageSeconds),
+        ...(newest.reach !== undefined && { reach: newest.reach }),
+      },
     }),
     ...(first !== undefined && first.id !== newest?.id && { newer: { id: first.id, state: first.state } }),
     ...(tested !== undefined && { lastRestoreTest: tested }),
@@ -83,15 +96,21 @@ export async function statusOf(
 
 function newestTest(points: readonly RecoveryPoint[]): SourceStatus['lastRestoreTest'] {
   const tests = points.flatMap(({ id, restoreTest }) =>
-    restoreTest === undefined
-      ? []
-      : [{ at: restoreTest.at, result: restoreTest.result, recoveryPointId: id }],
+    restoreTest === undefined ? [] : [{ ...omitJob(restoreTest), recoveryPointId: id }],
   );
   return tests.toSorted((a, b) => b.at.localeCompare(a.at))[0];
 }
 
+function omitJob({ jobId: _job, ...rest }: NonNullable<RecoveryPoint['restoreTest']>) {
+  return rest;
+}
+
 function runningJob(job: Job): SourceStatus['running'] {
   return { jobId: job.id, kind: job.kind, detail: jobDetail(job) };
+}
+
+function measured({ measuredRpoSeconds }: NonNullable<SourceStatus['lastRestoreTest']>): string {
+  return measuredRpoSeconds === undefined ? '' : `, measured RPO ${formatDuration(measuredRpoSeconds)}`;
 }
 
 function row(status: SourceStatus): string[] {
@@ -105,7 +124,7 @@ function row(status: SourceStatus): string[] {
     formatDuration(status.rpoSeconds),
     `${newest?.id ?? '-'}${newer === undefined ? '' : ` (newer: ${newer.state})`}`,
     age,
-    test === undefined ? 'never' : `${test.result} ${formatTime(test.at)}`,
+    test === undefined ? 'never' : `${test.result} ${formatTime(test.at)}${measured(test)}`,
     running === undefined ? '-' : `${running.kind}: ${running.detail}`,
   ];
 }

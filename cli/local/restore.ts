@@ -1,4 +1,5 @@
 import { runRestore } from '../../core/jobs/run-restore.ts';
+import { describeRestored, restoredJson, resultOf } from '../restore-report.ts';
 import { formatCount, formatSeconds } from '../progress.ts';
 import { type CommonOptions, runCommand } from '../run-command.ts';
 import { describeConnection, readConnection } from './connection.ts';
@@ -31,14 +32,22 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
       ...job,
       recoveryPointId,
       connect: async () => connection,
+      // A plan has assertions; here is none.
+      assertions: [],
       ...(options.table !== undefined && { tables: options.table }),
+    }).catch((error: unknown) => {
+      for (const line of describeRestored(resultOf(error) ?? {}, 'restore')) command.progress.say(line);
+      throw error;
     });
     for (const warning of result.warnings ?? []) warn(warning);
     const { items, rows } = result;
     const seconds = (Date.now() - begun) / 1000;
     return {
-      json: { recoveryPointId: result.recoveryPointId, items, rows, seconds },
-      text: `restored ${result.recoveryPointId} into ${describeConnection(connection)}: ${formatCount(rows)} rows in ${items} items, ${formatSeconds(seconds)}`,
+      json: { recoveryPointId: result.recoveryPointId, items, rows, seconds, ...restoredJson(result) },
+      text: [
+        `restored ${result.recoveryPointId} into ${describeConnection(connection)}: ${formatCount(rows)} rows in ${items} items, ${formatSeconds(seconds)}`,
+        ...describeRestored(result, 'restore'),
+      ].join('\n'),
     };
   });
 }

@@ -6,6 +6,7 @@ import type { EngineLog } from '../../core/engines/engine.ts';
 import type { PostgresConnection } from '../../core/engines/postgres/connection.ts';
 import { createPostgresEngine } from '../../core/engines/postgres/postgres-engine.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { describeActivity, isMovingRows } from '../../core/jobs/activity.ts';
 import { idFor } from '../../core/jobs/job-ids.ts';
 import type { JobContext } from '../../core/jobs/job-context.ts';
 import type { Vault } from '../../core/vault/vault.ts';
@@ -49,7 +50,13 @@ export async function localJobContext(
     ...(job.kind === 'backup' && { recoveryPointId: idFor('point', execution) }),
   });
   return {
-    catalog: withProgress(catalog, (progress) => command.progress.update({ doing: job.doing, ...progress })),
+    catalog: withProgress(catalog, (progress) =>
+      command.progress.update(
+        isMovingRows(progress)
+          ? { doing: job.doing, ...progress }
+          : { doing: `${job.doing}: ${describeActivity(job.kind, progress)}` },
+      ),
+    ),
     vault: job.vault,
     engine: createPostgresEngine({
       binDirectory: (major) => findPostgresClients(major, process.env['PATH'] ?? ''),

@@ -4,7 +4,12 @@ import { recoveryPointIdSchema, sourceIdSchema } from '../vault/manifest.ts';
 
 export const jobKindSchema = z.enum(['backup', 'restore', 'restore-test']);
 
+/** What a task is at; a result's `phases` say how long each took. */
+export const jobStepSchema = z.enum(['back up', 'check objects', 'restore', 'check data']);
+
 export const progressSchema = z.strictObject({
+  /** Missing in records of versions before it. */
+  step: jobStepSchema.optional(),
   itemsDone: z.number().int().nonnegative(),
   itemsTotal: z.number().int().nonnegative(),
   rows: z.number().int().nonnegative(),
@@ -97,6 +102,7 @@ export const jobSchema = z.discriminatedUnion('state', [
 ]);
 
 export type JobKind = z.infer<typeof jobKindSchema>;
+export type JobStep = z.infer<typeof jobStepSchema>;
 export type JobProgress = z.infer<typeof progressSchema>;
 export type JobResult = z.infer<typeof jobResultSchema>;
 export type Job = z.infer<typeof jobSchema>;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { recordedReach } from '../canary/reach.ts';
 import type { Manifest } from '../vault/manifest.ts';
 import { manifestBytes } from '../vault/manifest-store.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
@@ -29,6 +30,7 @@ export function recordOf(manifest: Manifest, region: string, state: PointState):
     bytes: manifest.totals.bytes,
     storedBytes: manifest.totals.storedBytes,
     notCovered: manifest.notCovered.length,
+    reach: recordedReach(manifest),
     ...state,
   };
 }

@@ -19,12 +19,16 @@ const shared = {
   bytes: z.number().int().nonnegative(),
   storedBytes: z.number().int().nonnegative(),
   notCovered: z.number().int().nonnegative(),
+  /** How far its data reaches, as its manifest says; missing in records of versions before it. */
+  reach: z.strictObject({ at: z.iso.datetime(), by: z.enum(['canary', 'snapshot']) }).optional(),
   /** Last restore test of this point. */
   restoreTest: z
     .strictObject({
       jobId: z.string(),
       at: z.iso.datetime(),
       result: z.enum(['PASSED', 'FAILED', 'NOT_TESTABLE_HERE']),
+      /** From the newest genuine canary to the moment the test was due; missing when no canary measured it. */
+      measuredRpoSeconds: z.number().nonnegative().optional(),
     })
     .optional(),
 };

@@ -11,8 +11,8 @@ import { recoveryPointSchema } from './recovery-point.ts';
  */
 const pinned = {
   version: 1,
-  job: 'f6c999e7cbb826e3',
-  recoveryPoint: 'c63ee661032d81ca',
+  job: '4aab3a545e5ac0e5',
+  recoveryPoint: '5ebe4dc36545ae49',
 };
 
 const hashOf = (schema: z.ZodType) =>

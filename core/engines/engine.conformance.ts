@@ -88,7 +88,7 @@ export function describeEngine<Connection>(
       const { target, result } = await restore(made);
       expect(await subject.digest(target)).toBe(await subject.digest(source));
       expect(result.rows).toBe(made.store.manifest(made.outcome).totals.rows);
-      const checks = await subject.engine.check({
+      const { checks } = await subject.engine.check({
         connection: target,
         manifest: made.store.manifest(made.outcome),
         assertions: [],

@@ -1,4 +1,6 @@
 import type { Readable } from 'node:stream';
+import type { CanaryKey } from '../canary/canary.ts';
+import type { Reach } from '../canary/reach.ts';
 import type { Manifest, ManifestItem } from '../vault/manifest.ts';
 import type { ItemInput } from '../vault/vault.ts';
 
@@ -22,7 +24,7 @@ export interface Engine<Connection> {
   /** Rebuilds into an empty or new target. @throws TARGET_NOT_EMPTY, TARGET_TOO_OLD before anything is touched */
   restore(context: RestoreContext<Connection>): Promise<RestoreOutcome>;
   /** Content checks against restored data: independent counts, constraints, the plan's assertions, samples, canary. */
-  check(context: CheckContext<Connection>): Promise<CheckResult[]>;
+  check(context: CheckContext<Connection>): Promise<CheckReport>;
 }
 
 export interface ProbeReport {
@@ -108,7 +110,19 @@ export interface CheckContext<Connection> {
   readonly assertions: readonly { readonly name: string; readonly sql: string }[];
   /** What the restore already named: a check does not fail a second time about these. @default none */
   readonly faults?: readonly RestoreFault[];
+  /** Only these tables were restored, as `schema.table`; everything when missing. */
+  readonly only?: readonly string[];
+  /** What canaries of the source are signed with; without it a canary measures nothing, and the report says so. */
+  readonly canaryKey?: CanaryKey;
   readonly signal: AbortSignal;
+}
+
+export interface CheckReport {
+  readonly checks: readonly CheckResult[];
+  /** What nobody looked at, each with the reason: `canary: none installed, …`. */
+  readonly notChecked: readonly string[];
+  /** How far the restored data reaches: its newest canary with a valid signature, else the moment of the snapshot. */
+  readonly recoveredTo: Reach;
 }
 
 export interface CheckResult {

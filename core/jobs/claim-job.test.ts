@@ -236,6 +236,28 @@ describe('claimJob', () => {
     await expect(claimJob(old, second)).rejects.toMatchObject({ code: 'NOT_TESTABLE_HERE' });
   });
 
+  it('gives a restore the assertions of the plan as far as its order has room, and never refuses it for them', async () => {
+    const [source] = examplePlan.sources;
+    const short = { name: 'short', sql: 'select true' };
+    const long = { name: 'long', sql: `select '${'x'.repeat(6990)}' = ''` };
+    const order = async (checks: { name: string; sql: string }[], executionArn: string) => {
+      const plan = { ...examplePlan, sources: [{ ...source!, checks }] };
+      const to = { recoveryPoint: 'latest', target: 'shop-db-restored' };
+      const restore = { ...request({ kind: 'restore', ...to }), executionArn };
+      const reply = await claimJob({ ...deps, plan, region: 'us-west-2' }, restore);
+      if (reply.outcome !== 'claimed') throw new Error(`the restore was ${reply.outcome}`);
+      await catalog.releaseLease(reply.jobId);
+      return Object.fromEntries(reply.environment.map(({ Name, Value }) => [Name, Value]));
+    };
+    const fits = await order([short], arn('fits'));
+    expect(JSON.parse(fits['HOLDFAST_CHECKS'] ?? '')).toEqual([short]);
+    expect(fits).not.toHaveProperty('HOLDFAST_CHECKS_LEFT_OUT');
+    const tooLong = await order([short, long], arn('long'));
+    expect(JSON.parse(tooLong['HOLDFAST_CHECKS'] ?? '')).toEqual([short]);
+    expect(tooLong['HOLDFAST_CHECKS_LEFT_OUT']).toBe('1');
+    expect(await order([long], arn('none'))).not.toHaveProperty('HOLDFAST_CHECKS');
+  });
+
   it('refuses an order that a task cannot be given', async () => {
     const [source] = examplePlan.sources;
     const checks = [{ name: 'long', sql: `select '${'x'.repeat(7000)}' = ''` }];

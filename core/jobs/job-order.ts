@@ -8,6 +8,9 @@ import type { TaskJobEnvironment } from './settings.ts';
 /** ECS refuses overrides above 8,192 characters; the rest of them (names, structure) stays below 1,000. */
 const maxEnvironmentCharacters = 7_000;
 
+/** The names of both settings about checks, and a number. */
+const checksNamesCharacters = 50;
+
 /** More of them say nothing new, and the order has little room. */
 const mostPassedOver = 10;
 
@@ -34,9 +37,10 @@ export interface OrderInput {
 
 /** What the task is told: which definition to run as whom, and the job's own environment. References only, never a secret's value. */
 export function orderFor(input: OrderInput): Extract<ClaimReply, { outcome: 'claimed' }> {
-  const variables = Object.entries(jobEnvironment(input)).filter(([, value]) => value !== undefined);
-  const environment = variables.map(([Name, Value]) => ({ Name, Value: String(Value) }));
-  const characters = environment.reduce((sum, { Name, Value }) => sum + Name.length + Value.length, 0);
+  const bare = entriesOf(jobEnvironment(input));
+  const checks = input.request.kind === 'restore' ? checksThatFit(input, charactersOf(bare)) : {};
+  const environment = [...bare, ...entriesOf(checks)];
+  const characters = charactersOf(environment);
   if (characters > maxEnvironmentCharacters) {
     throw new HoldfastError(
       'NOT_SUPPORTED_YET',
@@ -52,6 +56,36 @@ export function orderFor(input: OrderInput): Extract<ClaimReply, { outcome: 'cla
     taskDefinition: names.taskFamily(family(input)),
     taskRoleArn: names.taskRoleArn(input.request.kind, input.source.id, input.region),
     environment,
+  };
+}
+
+type Entries = Extract<ClaimReply, { outcome: 'claimed' }>['environment'];
+
+function entriesOf(variables: Partial<TaskJobEnvironment>): Entries {
+  return Object.entries(variables).flatMap(([Name, Value]) =>
+    Value === undefined ? [] : [{ Name, Value: String(Value) }],
+  );
+}
+
+function charactersOf(environment: Entries): number {
+  return environment.reduce((sum, { Name, Value }) => sum + Name.length + Value.length, 0);
+}
+
+/**
+ * The plan's assertions as far as the order has room: a restore that somebody needs now is never refused because its checks
+ * are long. How many stayed behind is told with the result.
+ */
+function checksThatFit({ source }: OrderInput, taken: number): Partial<TaskJobEnvironment> {
+  const room = maxEnvironmentCharacters - taken - checksNamesCharacters;
+  const fitting: SourcePlan['checks'][number][] = [];
+  for (const check of source.checks) {
+    if (JSON.stringify([...fitting, check]).length > room) break;
+    fitting.push(check);
+  }
+  const leftOut = source.checks.length - fitting.length;
+  return {
+    HOLDFAST_CHECKS: fitting.length > 0 ? JSON.stringify(fitting) : undefined,
+    HOLDFAST_CHECKS_LEFT_OUT: leftOut > 0 ? String(leftOut) : undefined,
   };
 }
 

@@ -21,7 +21,7 @@ describe('ProgressMeter', () => {
 
   it('says nothing before the engine did, then rate, fraction and time left', () => {
     let at = noon;
-    const meter = new ProgressMeter(() => new Date(at));
+    const meter = new ProgressMeter(() => new Date(at), 'back up');
     expect(meter.snapshot()).toBeUndefined();
     meter.report(report(0));
     at += 2000;
@@ -39,7 +39,7 @@ describe('ProgressMeter', () => {
   });
 
   it('never goes back nor above 1 when the estimate is wrong', () => {
-    const meter = new ProgressMeter(() => new Date(noon));
+    const meter = new ProgressMeter(() => new Date(noon), 'back up');
     meter.report(report(500));
     expect(meter.snapshot()?.fraction).toBe(0.5);
     meter.report(report(600, 2000));

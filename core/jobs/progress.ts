@@ -1,4 +1,4 @@
-import type { JobProgress } from '../catalog/job.ts';
+import type { JobProgress, JobStep } from '../catalog/job.ts';
 import type { EngineProgress } from '../engines/engine.ts';
 
 /** The rate is taken over this long: short enough to follow a change, long enough not to jump. */
@@ -12,9 +12,16 @@ export class ProgressMeter {
   readonly #stored = new Map<string, number>();
   #engine: EngineProgress | undefined;
   #fraction = 0;
+  #step: JobStep;
 
-  constructor(now: () => Date) {
+  constructor(now: () => Date, step: JobStep) {
     this.#now = now;
+    this.#step = step;
+  }
+
+  /** What is done from now on. */
+  enter(step: JobStep): void {
+    this.#step = step;
   }
 
   report(progress: EngineProgress): void {
@@ -31,11 +38,11 @@ export class ProgressMeter {
     this.#stored.set(item, storedBytes);
   }
 
-  /** `undefined` until the engine said something. */
+  /** `undefined` until there is something to say. */
   snapshot(): JobProgress | undefined {
     const engine = this.#engine;
-    if (engine === undefined) return undefined;
     const now = this.#now();
+    if (engine === undefined) return this.#step === 'check objects' ? nothingYet(this.#step, now) : undefined;
     const [first] = this.#samples;
     const seconds = first === undefined ? 0 : (now.getTime() - first.at) / 1000;
     const rate = seconds > 0 ? Math.max(0, (engine.bytes - (first?.bytes ?? 0)) / seconds) : 0;
@@ -44,6 +51,7 @@ export class ProgressMeter {
     this.#fraction = Math.max(this.#fraction, estimated);
     const left = Math.max(0, engine.estimatedBytes - engine.bytes);
     return {
+      step: this.#step,
       itemsDone: engine.itemsDone,
       itemsTotal: engine.itemsTotal,
       rows: engine.rows,
@@ -56,4 +64,10 @@ export class ProgressMeter {
       at: now.toISOString(),
     };
   }
+}
+
+/** Objects of a big point take minutes to check, and nobody should take the task for one that has not started. */
+function nothingYet(step: JobStep, now: Date): JobProgress {
+  const none = { itemsDone: 0, itemsTotal: 0, rows: 0, bytes: 0, storedBytes: 0, bytesPerSecond: 0 };
+  return { step, ...none, fraction: 0, current: [], at: now.toISOString() };
 }

@@ -12,7 +12,7 @@ import { makeBucket } from '../vault/testing/local-bucket.s3.ts';
 import { backUp } from '../vault/testing/vault-fixture.ts';
 import type { RecoveryPointReader, Vault } from '../vault/vault.ts';
 import { ProgressMeter } from './progress.ts';
-import { checkAndRestore } from './run-restore.ts';
+import { checkAndRestore } from './restore-and-check.ts';
 
 const bucket = 'holdfast-cold-jobs';
 const home = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-archived-'));
@@ -56,7 +56,7 @@ async function restore(reader: RecoveryPointReader): Promise<unknown> {
     log: { info: () => undefined, warn: () => undefined },
     now: () => new Date(),
   };
-  return checkAndRestore(context, { reader, meter: new ProgressMeter(() => new Date()) });
+  return checkAndRestore(context, { reader, meter: new ProgressMeter(() => new Date(), 'check objects') });
 }
 
 describe('restoring an archived recovery point', () => {

@@ -35,7 +35,7 @@ export async function runBackup<Connection>(context: BackupJob<Connection>): Pro
   // Before anything is cleaned: only who holds the lease may take other uploads for dead.
   await context.catalog.renew(job.id, new Date(context.now().getTime() + taskLeaseSeconds * 1000));
   await abortLeftoverUploads(context, job);
-  const meter = new ProgressMeter(context.now);
+  const meter = new ProgressMeter(context.now, 'back up');
   const keeper = keepLease({
     ...context,
     everySeconds: context.progressSeconds,

@@ -1,12 +1,18 @@
 import type { JobResult } from '../catalog/job.ts';
-import type { CheckResult } from '../engines/engine.ts';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { Manifest } from '../vault/manifest.ts';
 import { abortReason, persist, secondsSince, takeUp } from './job-context.ts';
 import { jobErrorOf } from './job-error.ts';
 import { keepLease, taskLeaseSeconds } from './keep-lease.ts';
 import { ProgressMeter } from './progress.ts';
-import { checkAndRestore, type RestoreJob, warnOfPassedOver } from './run-restore.ts';
+import {
+  noFindings,
+  type RestoreAndCheck,
+  restoreAndCheck,
+  type RestoreFindings,
+  type RestoreJob,
+} from './restore-and-check.ts';
+import { warnOfPassedOver } from './run-restore.ts';
 
 /** A server that exists only for one test. */
 export interface ScratchServer<Connection> {
@@ -20,7 +26,6 @@ export interface ScratchServer<Connection> {
 
 export interface RestoreTestJob<Connection> extends Omit<RestoreJob<Connection>, 'connect' | 'tables'> {
   readonly scratch: ScratchServer<Connection>;
-  readonly assertions: readonly { readonly name: string; readonly sql: string }[];
 }
 
 type Verdict = NonNullable<JobResult['verdict']>;
@@ -36,16 +41,16 @@ export async function runRestoreTest<Connection>(context: RestoreTestJob<Connect
   await context.catalog.beginAttempt(job.id, {
     leaseUntil: new Date(begun.getTime() + taskLeaseSeconds * 1000),
   });
-  const meter = new ProgressMeter(context.now);
+  const meter = new ProgressMeter(context.now, 'check objects');
   const keeper = keepLease({
     ...context,
     everySeconds: context.progressSeconds,
     progress: () => meter.snapshot(),
   });
   const signal = AbortSignal.any([context.signal, keeper.signal]);
-  const findings: Findings = { items: 0, rows: 0, phases: [], checks: [], warnings: [] };
+  const findings = noFindings();
   try {
-    await restoreAndCheck({ ...context, signal }, { findings, meter });
+    await testPoint({ ...context, signal }, { findings, meter, orderedAt: new Date(job.scheduledFor) });
   } catch (error) {
     await keeper.stop();
     const reason = abortReason(error, context.signal, keeper.signal);
@@ -58,22 +63,13 @@ export async function runRestoreTest<Connection>(context: RestoreTestJob<Connect
   return conclude(context, { findings, begun });
 }
 
-/** Filled step by step, so that a failed test still tells what it found out. */
-interface Findings {
-  items: number;
-  rows: number;
-  phases: { name: string; seconds: number }[];
-  checks: CheckResult[];
-  warnings: string[];
-}
-
-async function restoreAndCheck<Connection>(
+async function testPoint<Connection>(
   context: RestoreTestJob<Connection>,
-  { findings, meter }: { readonly findings: Findings; readonly meter: ProgressMeter },
+  work: Omit<RestoreAndCheck, 'reader'>,
 ): Promise<void> {
-  const { engine, scratch, signal, now } = context;
+  const { scratch } = context;
   const reader = await context.vault.open(context.source, context.recoveryPointId);
-  findings.warnings = warnOfPassedOver(context, reader);
+  work.findings.warnings = warnOfPassedOver(context, reader);
   const unsuited = await scratch.unsuitedFor(reader.manifest);
   if (unsuited !== undefined) {
     throw new HoldfastError('NOT_TESTABLE_HERE', unsuited, {
@@ -82,29 +78,11 @@ async function restoreAndCheck<Connection>(
   }
   const connection = await scratch.prepare(reader.manifest);
   const connect = () => Promise.resolve(connection);
-  const { outcome, phases } = await checkAndRestore({ ...context, connect }, { reader, meter });
-  Object.assign(findings, {
-    items: outcome.items,
-    rows: outcome.rows,
-    phases,
-    warnings: [...findings.warnings, ...outcome.warnings],
-  });
-  const begun = now();
-  const { manifest } = reader;
-  findings.checks = await engine.check({ connection, manifest, assertions: context.assertions, signal });
-  findings.phases.push({ name: 'check data', seconds: secondsSince(begun, now()) });
-  const failed = findings.checks.filter(({ ok }) => !ok);
-  if (failed.length === 0) return;
-  const [first] = failed;
-  throw new HoldfastError(
-    'CHECK_FAILED',
-    `${failed.length} of ${findings.checks.length} checks failed: ${first?.name}: ${first?.detail}`,
-    { hint: 'is the point damaged, or does the assertion no longer fit the data? the job lists every check' },
-  );
+  await restoreAndCheck({ ...context, connect }, { ...work, reader });
 }
 
 /** Without a clean end of the scratch server the whole task would count as failed. */
-async function tearDown(context: RestoreTestJob<unknown>, findings: Findings): Promise<void> {
+async function tearDown(context: RestoreTestJob<unknown>, findings: RestoreFindings): Promise<void> {
   const begun = context.now();
   try {
     await context.scratch.stop();
@@ -115,7 +93,7 @@ async function tearDown(context: RestoreTestJob<unknown>, findings: Findings): P
 }
 
 interface Conclusion {
-  readonly findings: Findings;
+  readonly findings: RestoreFindings;
   readonly begun: Date;
   readonly error?: unknown;
 }
@@ -132,7 +110,7 @@ async function conclude(
     seconds: secondsSince(begun, now()),
     ...(verdict !== undefined && { verdict }),
   };
-  if (verdict !== undefined) await recordWithPoint(context, verdict);
+  if (verdict !== undefined) await recordWithPoint(context, verdict, findings);
   if (error === undefined) {
     await persist(() => catalog.complete(jobId, result, now()));
   } else {
@@ -158,11 +136,16 @@ function verdictOf(error: unknown): Verdict | undefined {
   return 'FAILED';
 }
 
-async function recordWithPoint(context: RestoreTestJob<unknown>, result: Verdict): Promise<void> {
+async function recordWithPoint(
+  context: RestoreTestJob<unknown>,
+  result: Verdict,
+  { measuredRpoSeconds }: RestoreFindings,
+): Promise<void> {
   const { catalog, source, recoveryPointId, jobId, now } = context;
   const point = await catalog.getRecoveryPoint(source, recoveryPointId);
   // Not in the catalogue (lost, not rebuilt yet): the job holds the verdict.
   if (point === undefined) return;
-  const restoreTest = { jobId, at: now().toISOString(), result };
+  const measured = measuredRpoSeconds === undefined ? {} : { measuredRpoSeconds };
+  const restoreTest = { jobId, at: now().toISOString(), result, ...measured };
   await persist(() => catalog.putRecoveryPoint({ ...point, restoreTest }));
 }

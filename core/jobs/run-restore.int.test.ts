@@ -19,6 +19,7 @@ import { openVault } from '../vault/open-vault.ts';
 import type { Manifest } from '../vault/manifest.ts';
 import type { Vault } from '../vault/vault.ts';
 import { runBackup } from './run-backup.ts';
+import type { RestoreJob } from './restore-and-check.ts';
 import { runRestore } from './run-restore.ts';
 import { runRestoreTest, type RestoreTestJob } from './run-restore-test.ts';
 import { postgresScratch } from './scratch-server.ts';
@@ -97,6 +98,7 @@ function context(jobId: string) {
     signal: new AbortController().signal,
     log: silent,
     now: () => new Date(),
+    assertions: [],
   };
 }
 
@@ -121,9 +123,13 @@ function damage(item: Manifest['items'][number]): () => void {
 }
 
 describe('runRestore', () => {
-  const restore = async (connection: PostgresConnection, tables?: string[]) => {
+  const restore = async (
+    connection: PostgresConnection,
+    tables?: string[],
+    change: Partial<RestoreJob<PostgresConnection>> = {},
+  ) => {
     const jobId = await claim('restore');
-    const job = { ...context(jobId), recoveryPointId: point.id, connect: async () => connection };
+    const job = { ...context(jobId), recoveryPointId: point.id, connect: async () => connection, ...change };
     return { jobId, done: runRestore({ ...job, ...(tables && { tables }) }) };
   };
 
@@ -156,6 +162,63 @@ describe('runRestore', () => {
     expect(result.phases!.length).toBeGreaterThan(2);
     expect(await countOrders(target)).toEqual([{ n: 5000 }]);
     expect(await catalog.getJob(jobId)).toMatchObject({ state: 'completed', result: { rows: 5100 } });
+  });
+
+  it('ends with the checks and says how far the data reaches', async () => {
+    const target = await newDatabase();
+    const assertions = [{ name: 'orders are there', sql: 'select count(*) = 5000 from orders' }];
+    const { jobId, done } = await restore(target, undefined, { assertions, assertionsLeftOut: 2 });
+    const result = await done;
+    expect(result.checks?.map(({ name, ok }) => [name, ok])).toEqual([
+      ['row counts', true],
+      ['foreign keys', true],
+      ['sampled rows', true],
+      ['orders are there', true],
+    ]);
+    const { manifest } = await vault.open(source, point.id);
+    expect(result.recoveredTo).toEqual({ at: manifest.position['snapshotTime'], by: 'snapshot' });
+    expect(result.measuredRpoSeconds).toBeUndefined();
+    expect(result.notChecked).toEqual([
+      `canary: none installed, so loss is measured by the snapshot only; holdfast canary install ${source}`,
+      expect.stringMatching(/^2 assertions of the plan: too long/),
+    ]);
+    expect(result.phases?.at(-1)?.name).toBe('check data');
+    expect(await catalog.getJob(jobId)).toMatchObject({
+      state: 'completed',
+      result: { checks: result.checks },
+    });
+  });
+
+  it('fails when a check does not hold, records every check, and leaves the data', async () => {
+    const target = await newDatabase();
+    const assertions = [{ name: 'no orders', sql: 'select count(*) = 0 from orders' }];
+    const { jobId, done } = await restore(target, undefined, { assertions });
+    const failed = { name: 'no orders', ok: false, detail: 'does not hold' };
+    const result = { checks: expect.arrayContaining([failed]), rows: 5100 };
+    await expect(done).rejects.toMatchObject({ code: 'CHECK_FAILED', detail: { result } });
+    expect(await catalog.getJob(jobId)).toMatchObject({
+      state: 'failed',
+      error: { code: 'CHECK_FAILED', hint: expect.stringContaining('stays there') },
+      result,
+    });
+    expect(await countOrders(target)).toEqual([{ n: 5000 }]);
+  });
+
+  it('checks single tables as far as they go, and names what that leaves out', async () => {
+    const target = await newDatabase();
+    const assertions = [{ name: 'of all', sql: 'select false' }];
+    const result = await (await restore(target, ['public.orders'], { assertions })).done;
+    expect(result.checks?.map(({ name, ok }) => [name, ok])).toEqual([
+      ['row counts', true],
+      ['foreign keys', true],
+      ['sampled rows', true],
+    ]);
+    expect(result.notChecked).toEqual(
+      expect.arrayContaining([
+        'everything but public.orders: not restored',
+        '1 assertions of the plan: they are about the whole database',
+      ]),
+    );
   });
 
   it('restores one table when asked for one', async () => {
@@ -260,7 +323,7 @@ describe('runRestoreTest', () => {
   async function test(change: Partial<RestoreTestJob<PostgresConnection>> = {}) {
     const jobId = await claim('restore-test');
     const scratch = postgresScratch({ port: scratchServer.port, controlDirectory: control });
-    const job = { ...context(jobId), recoveryPointId: point.id, scratch, assertions: [], ...change };
+    const job = { ...context(jobId), recoveryPointId: point.id, scratch, ...change };
     const done = runRestoreTest(job);
     return { jobId, done };
   }

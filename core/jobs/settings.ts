@@ -146,7 +146,13 @@ export const taskJobSettingsSchema = z.object({
     .describe('JSON array of schema.table: restore only these.'),
   HOLDFAST_CHECKS: jsonSetting(z.array(z.strictObject({ name: z.string(), sql: z.string() })))
     .optional()
-    .describe("JSON array of the plan's own assertions for a restore test."),
+    .describe("JSON array of the plan's own assertions about restored data."),
+  HOLDFAST_CHECKS_LEFT_OUT: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .describe('Assertions of the plan for which the order of a restore had no room; told with its result.'),
   HOLDFAST_PASSED_OVER: jsonSetting(
     z.array(z.strictObject({ id: recoveryPointIdSchema, code: z.string() })).min(1),
   )

@@ -1,3 +1,4 @@
+import type { CheckOrder } from '../../core/jobs/restore-and-check.ts';
 import { runRestore } from '../../core/jobs/run-restore.ts';
 import { runRestoreTest } from '../../core/jobs/run-restore-test.ts';
 import { postgresScratch } from '../../core/jobs/scratch-server.ts';
@@ -10,6 +11,7 @@ async function restore(task: TaskContext) {
     ...(await postgresJob(task)),
     recoveryPointId: settings.HOLDFAST_RECOVERY_POINT_ID,
     connect: connectBySecret(settings),
+    ...checksOf(settings),
     ...passedOver(settings),
     ...(settings.HOLDFAST_TABLES !== undefined && { tables: settings.HOLDFAST_TABLES }),
   });
@@ -17,6 +19,11 @@ async function restore(task: TaskContext) {
 
 function passedOver({ HOLDFAST_PASSED_OVER: points }: TaskContext['settings']) {
   return points === undefined ? {} : { passedOver: points };
+}
+
+function checksOf(settings: TaskContext['settings']): CheckOrder {
+  const { HOLDFAST_CHECKS: assertions = [], HOLDFAST_CHECKS_LEFT_OUT: assertionsLeftOut = 0 } = settings;
+  return { assertions, assertionsLeftOut };
 }
 
 async function restoreTest(task: TaskContext) {
@@ -30,7 +37,7 @@ async function restoreTest(task: TaskContext) {
     recoveryPointId: settings.HOLDFAST_RECOVERY_POINT_ID,
     ...passedOver(settings),
     scratch,
-    assertions: settings.HOLDFAST_CHECKS ?? [],
+    ...checksOf(settings),
   });
 }
 

@@ -1,6 +1,7 @@
 import type { Manifest } from '../../vault/manifest.ts';
 import type { BackupOutcome } from '../engine.ts';
 import { isHoldfastError } from '../../errors.ts';
+import { findCanarySchema, readCanaries } from './canary.ts';
 import type { OpenSource } from './open-source.ts';
 import type { Session } from './session.ts';
 
@@ -65,20 +66,15 @@ async function readSystemIdentifier(watcher: Session): Promise<string | undefine
   }
 }
 
+/** The newest heartbeat row of the snapshot as it stands there: whether it is genuine is judged by whoever holds the key. */
 async function readCanary(leader: Session): Promise<Manifest['canary']> {
-  const { exists } = await leader.one<{ exists: boolean }>(
-    `select count(*) = 3 as exists from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
-       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-     where n.nspname = 'holdfast' and c.relname = 'canary' and c.relkind = 'r' and not a.attisdropped and a.attname in ('seq', 'written_at', 'signature')`,
-  );
-  if (!exists) return undefined;
-  const [newest] = await leader.query<{ newest: string; at: string }>(canarySql);
-  return newest === undefined ? undefined : { seq: Number(newest.newest), writtenAt: newest.at };
+  const schema = await findCanarySchema(leader);
+  if (schema === undefined) return undefined;
+  const [newest] = await readCanaries(leader, schema, 1);
+  if (newest === undefined) return undefined;
+  const { seq, writtenAt, signature } = newest;
+  return { schema, seq, writtenAt: writtenAt.toISOString(), signature };
 }
-
-/** The newest signed heartbeat row, its time as its writer signed it. */
-export const canarySql = `select c.seq::text as newest, to_char(c.written_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
-  from holdfast.canary c order by c.seq desc limit 1`;
 
 /** Subscriptions of the database that the backup user may not read. */
 export async function subscriptionsNotCovered(

@@ -1,7 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { canaryKey, signCanary } from '../../canary/canary.ts';
 import type { Manifest } from '../../vault/manifest.ts';
+import type { CheckContext } from '../engine.ts';
 import type { PostgresConnection } from './connection.ts';
 import { Harness } from './testing/harness.ts';
+
+const key = canaryKey(Buffer.alloc(32, 7));
+const canaries = Array.from({ length: 60 }, (_, i) => {
+  const row = { seq: i + 1, writtenAt: new Date(Date.UTC(2026, 0, 1, 0, 0, i + 1, 123)) };
+  return { ...row, signature: signCanary(key, row) };
+});
 
 describe('content checks', () => {
   let harness: Harness;
@@ -14,7 +22,7 @@ describe('content checks', () => {
       source,
       `
       CREATE SCHEMA holdfast; CREATE TABLE holdfast.canary (seq bigint PRIMARY KEY, written_at timestamptz NOT NULL, signature text NOT NULL);
-      INSERT INTO holdfast.canary SELECT i, timestamptz '2026-01-01 00:00:00.123+00' + i * interval '1 s', 'x' FROM generate_series(1, 60) i;
+      INSERT INTO holdfast.canary VALUES ${canaries.map(({ seq, writtenAt, signature }) => `(${seq}, '${writtenAt.toISOString()}', '${signature}')`).join(', ')};
       CREATE TABLE parent (id int, part int, PRIMARY KEY (id, part)); INSERT INTO parent SELECT i, i % 3 FROM generate_series(1, 500) i;
       CREATE TABLE child (a int, b int, FOREIGN KEY (a, b) REFERENCES parent); INSERT INTO child SELECT i, i % 3 FROM generate_series(1, 500) i`,
     );
@@ -23,10 +31,14 @@ describe('content checks', () => {
   });
   afterAll(() => harness.stop());
 
-  const check = async (connection: PostgresConnection, assertions: { name: string; sql: string }[] = []) => {
-    const results = await harness
+  const report = (
+    change: Partial<CheckContext<PostgresConnection>> & { readonly connection: PostgresConnection },
+  ) =>
+    harness
       .engine()
-      .check({ connection, manifest, assertions, signal: new AbortController().signal });
+      .check({ manifest, assertions: [], canaryKey: key, signal: new AbortController().signal, ...change });
+  const check = async (connection: PostgresConnection, assertions: { name: string; sql: string }[] = []) => {
+    const { checks: results } = await report({ connection, assertions });
     return Object.fromEntries(results.map((result) => [result.name, result]));
   };
   const damaged = async (statement: string) => {
@@ -38,7 +50,12 @@ describe('content checks', () => {
   };
 
   it('hold on the source itself, canary included', async () => {
-    expect(manifest.canary).toEqual({ seq: 60, writtenAt: '2026-01-01T00:01:00.123Z' });
+    expect(manifest.canary).toEqual({
+      schema: 'holdfast',
+      seq: 60,
+      writtenAt: '2026-01-01T00:01:00.123Z',
+      signature: canaries.at(-1)?.signature,
+    });
     const results = await check(source);
     expect(Object.entries(results).map(([name, result]) => [name, result.ok])).toEqual([
       ['row counts', true],
@@ -87,6 +104,42 @@ describe('content checks', () => {
       detail: expect.stringContaining('public.child'),
     });
     expect(results['canary']).toMatchObject({ ok: false, detail: expect.stringContaining('number 58') });
+  });
+
+  it('measure by a canary only when its signature holds', async () => {
+    const measured = await report({ connection: source });
+    expect(measured.recoveredTo).toEqual({ at: '2026-01-01T00:01:00.123Z', by: 'canary' });
+    expect(measured.notChecked).toEqual([]);
+    const { snapshotTime } = manifest.position;
+    const withoutKey = await harness.engine().check({
+      connection: source,
+      manifest,
+      assertions: [],
+      signal: new AbortController().signal,
+    });
+    expect(withoutKey.recoveredTo).toEqual({ at: snapshotTime, by: 'snapshot' });
+    expect(withoutKey.notChecked).toEqual([expect.stringMatching(/^canary signature: no key was given/)]);
+    const other = await report({ connection: source, canaryKey: canaryKey(Buffer.alloc(32, 9)) });
+    expect(other.recoveredTo.by).toBe('snapshot');
+    expect(other.notChecked).toEqual([expect.stringMatching(/^canary signature: .*another key/)]);
+    expect(other.checks.every(({ ok }) => ok)).toBe(true);
+  });
+
+  it('find a canary that somebody without the key wrote, and measure by the newest genuine one', async () => {
+    const forged = await damaged(
+      `INSERT INTO holdfast.canary SELECT 61, '2026-06-01', signature FROM holdfast.canary WHERE seq = 60;
+       INSERT INTO holdfast.canary VALUES (9000000000000000000, 'infinity', 'x')`,
+    );
+    const backup = await harness.backup(forged);
+    const { checks, recoveredTo } = await report({
+      connection: forged,
+      manifest: backup.store.manifest(backup.outcome),
+    });
+    expect(checks.find(({ name }) => name === 'canary')).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining('number 61 of 2026-06-01T00:00:00.000Z carries no valid signature'),
+    });
+    expect(recoveredTo).toEqual({ at: '2026-01-01T00:01:00.123Z', by: 'canary' });
   });
 
   it('take only a single true as an assertion that holds, and let none write', async () => {

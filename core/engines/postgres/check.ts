@@ -1,36 +1,55 @@
-import * as z from 'zod';
+import { snapshotReach } from '../../canary/reach.ts';
 import { HoldfastError } from '../../errors.ts';
-import type { Manifest } from '../../vault/manifest.ts';
-import type { CheckContext, CheckResult } from '../engine.ts';
-import { canarySql } from './backup-facts.ts';
+import type { CheckContext, CheckReport, CheckResult } from '../engine.ts';
+import { type CanaryFindings, checkCanary } from './check-canary.ts';
 import { checkForeignKeys } from './check-foreign-keys.ts';
 import type { PostgresConnection } from './connection.ts';
 import type { Settings } from './options.ts';
 import { displayName, quoteName } from './quote.ts';
-import { readItems } from './restore-items.ts';
+import { type CheckScope, holdsCanary, leftOut, sampledTables, scopeOf } from './check-scope.ts';
 import { Session } from './session.ts';
 
 /** What one check may take. */
 const checkSeconds = 600;
 
-/** Content checks on restored data; each gives a result, none throws for data that is wrong. */
+/**
+ * Content checks on restored data; each gives a result, none throws for data that is wrong. A restore of some tables is
+ * checked as far as these go; the report names what that leaves out.
+ */
 export async function checkPostgres(
   context: CheckContext<PostgresConnection>,
   settings: Settings,
-): Promise<CheckResult[]> {
+): Promise<CheckReport> {
   const answerSeconds = Math.max(settings.idleSeconds, checkSeconds + 30);
   const session = await Session.connect(context.connection, { signal: context.signal, answerSeconds });
+  const scope = scopeOf(context);
+  const { canary } = context.manifest;
+  let canaryFindings: CanaryFindings | undefined;
   try {
     const checks: [string, () => Promise<Omit<CheckResult, 'name'>>][] = [
-      ['row counts', () => checkCounts(session, context)],
-      ['foreign keys', () => checkForeignKeys(session, context.manifest)],
-      ['sampled rows', () => checkSamples(session, context)],
+      ['row counts', () => checkCounts(session, scope)],
+      ['foreign keys', () => checkForeignKeys(session, context.manifest, scope.names)],
+      ['sampled rows', () => checkSamples(session, scope)],
     ];
-    if (context.manifest.canary !== undefined) checks.push(['canary', () => checkCanary(session, context)]);
-    for (const { name, sql } of context.assertions) checks.push([name, () => checkAssertion(session, sql)]);
+    if (canary !== undefined && holdsCanary(scope, canary)) {
+      checks.push([
+        'canary',
+        async () => {
+          canaryFindings = await checkCanary(session, canary, context.canaryKey);
+          return canaryFindings.check;
+        },
+      ]);
+    }
+    if (context.only === undefined) {
+      for (const { name, sql } of context.assertions) checks.push([name, () => checkAssertion(session, sql)]);
+    }
     const results: CheckResult[] = [];
     for (const [name, check] of checks) results.push({ name, ...(await inReadOnly(session, check)) });
-    return results;
+    return {
+      checks: results,
+      notChecked: [...leftOut(context, scope), ...(canaryFindings?.notChecked ?? [])],
+      recoveredTo: canaryFindings?.recoveredTo ?? snapshotReach(context.manifest),
+    };
   } finally {
     await session.close();
   }
@@ -59,13 +78,10 @@ async function inReadOnly(
   }
 }
 
-async function checkCounts(
-  session: Session,
-  { manifest }: CheckContext<PostgresConnection>,
-): Promise<Omit<CheckResult, 'name'>> {
-  const byName = new Map(readItems(manifest).tables.map((entry) => [displayName(entry.table), entry.table]));
-  const wrong: string[] = await wrongRoots(session, manifest);
-  for (const expected of manifest.independentCounts) {
+async function checkCounts(session: Session, scope: CheckScope): Promise<Omit<CheckResult, 'name'>> {
+  const byName = new Map(scope.tables.map((entry) => [displayName(entry.table), entry.table]));
+  const wrong: string[] = await wrongRoots(session, scope);
+  for (const expected of scope.counts) {
     const table = byName.get(expected.name);
     if (table === undefined) {
       wrong.push(`${expected.name} is not among the items`);
@@ -79,15 +95,15 @@ async function checkCounts(
   }
   const detail =
     wrong.length === 0
-      ? `${manifest.independentCounts.length} tables have the rows that were counted in the source`
+      ? `${scope.counts.length} tables have the rows that were counted in the source`
       : wrong.slice(0, 10).join('; ');
   return { ok: wrong.length === 0, detail };
 }
 
 /** Rows that went in through a partitioned table are counted there: which partition has them depends on the server. */
-async function wrongRoots(session: Session, manifest: Manifest): Promise<string[]> {
+async function wrongRoots(session: Session, { tables }: CheckScope): Promise<string[]> {
   const expected = new Map<string, { readonly sqlName: string; rows: number }>();
-  for (const { item, detail } of readItems(manifest).tables) {
+  for (const { item, detail } of tables) {
     if (detail.loadInto === undefined) continue;
     const root = expected.get(displayName(detail.loadInto)) ?? {
       sqlName: quoteName(detail.loadInto),
@@ -106,16 +122,12 @@ async function wrongRoots(session: Session, manifest: Manifest): Promise<string[
   return wrong;
 }
 
-const sampledTables = 300;
 const sampledRows = 20;
 
 /** Reads whole rows, values stored outside included, from every table up to a limit, biggest first. */
-async function checkSamples(
-  session: Session,
-  { manifest }: CheckContext<PostgresConnection>,
-): Promise<Omit<CheckResult, 'name'>> {
+async function checkSamples(session: Session, scope: CheckScope): Promise<Omit<CheckResult, 'name'>> {
   const rowsOf = new Map<string, number>();
-  const tables = readItems(manifest).tables.filter((entry) => entry.detail.loadInto === undefined);
+  const tables = scope.tables.filter((entry) => entry.detail.loadInto === undefined);
   for (const { table, item } of tables)
     rowsOf.set(displayName(table), (rowsOf.get(displayName(table)) ?? 0) + (item.rows ?? 0));
   const distinct = [
@@ -134,25 +146,6 @@ async function checkSamples(
   }
   if (empty.length > 0) return { ok: false, detail: `no rows in ${empty.slice(0, 10).join(', ')}` };
   return { ok: true, detail: `${read} rows of ${distinct.length} tables were read in full` };
-}
-
-const canarySchema = z.looseObject({ seq: z.number(), writtenAt: z.string() });
-
-async function checkCanary(
-  session: Session,
-  { manifest }: CheckContext<PostgresConnection>,
-): Promise<Omit<CheckResult, 'name'>> {
-  const expected = canarySchema.parse(manifest.canary);
-  const [canary] = await session.query<{ newest: string; at: string }>(canarySql);
-  const ok =
-    canary !== undefined && Number(canary.newest) === expected.seq && canary.at === expected.writtenAt;
-  const found = canary === undefined ? 'none' : `number ${canary.newest} of ${canary.at}`;
-  return {
-    ok,
-    detail: ok
-      ? `the newest canary is ${found}, as in the source`
-      : `the newest canary is ${found} instead of number ${expected.seq} of ${expected.writtenAt}`,
-  };
 }
 
 async function checkAssertion(session: Session, sql: string): Promise<Omit<CheckResult, 'name'>> {

@@ -72,7 +72,7 @@ describe("an extension with the user's rows in its tables", () => {
     // Still the extension's own, so that a backup of the restored database carries them again.
     const again = await harness.backup(target);
     expect(again.store.items.find((item) => item.name === 'ext.notes')?.rows).toBe(900);
-    const checks = await harness.engine().check({
+    const { checks } = await harness.engine().check({
       connection: target,
       manifest: backup.store.manifest(backup.outcome),
       assertions: [],

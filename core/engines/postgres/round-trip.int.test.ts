@@ -34,7 +34,7 @@ describe('round trip of everything that pg_dump can carry', () => {
         expect(dump.length).toBeGreaterThan(100_000);
         expect(restored.warnings).toEqual([]);
         expect(backup.outcome.notCovered.map((entry) => entry.name)).toEqual(['app.passwd']);
-        const checks = await harness.engine().check({
+        const { checks } = await harness.engine().check({
           connection: target,
           manifest: backup.store.manifest(backup.outcome),
           assertions: [],

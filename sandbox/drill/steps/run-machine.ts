@@ -3,6 +3,7 @@ import { DescribeExecutionCommand, SFNClient, StartExecutionCommand } from '@aws
 import { createDynamoCatalogStore } from '../../../core/catalog/catalog-store.dynamodb.ts';
 import type { CatalogStore } from '../../../core/catalog/catalog-store.ts';
 import type { Job } from '../../../core/catalog/job.ts';
+import { describeActivity, isMovingRows } from '../../../core/jobs/activity.ts';
 import { HoldfastError } from '../../../core/errors.ts';
 import { deploymentNames, type StateMachineName } from '../../../core/plan/names.ts';
 import { type Drill, made } from '../drill-context.ts';
@@ -52,11 +53,11 @@ export async function runMachine(
   }
 }
 
-function progressOf(job: Job | undefined): string {
+/** The live line. */
+export function progressOf(job: Job | undefined): string {
   if (job?.state !== 'running') return 'claiming the source';
   const done = job.progress;
-  if (done === undefined) return 'the task is starting';
-  if (done.fraction >= 1) return 'stored; waiting for the other Region';
+  if (done === undefined || !isMovingRows(done)) return describeActivity(job.kind, done);
   const left = done.secondsLeft === undefined ? '' : `, ${sayDuration(done.secondsLeft)} left`;
   return `${sayCount(done.rows)} rows, ${sayBytes(done.bytes)} at ${sayBytes(done.bytesPerSecond)}/s${left}`;
 }

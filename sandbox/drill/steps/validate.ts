@@ -33,12 +33,13 @@ export async function validate(drill: Drill, canaryKey: Buffer): Promise<void> {
 /** The engine's own checks against what the manifest says, and the plan's assertions. */
 async function checkContent(drill: Drill): Promise<CheckResult[]> {
   const source = made(made(drill.state.plan, 'plan').sources[0], 'source');
-  return createPostgresEngine().check({
+  const { checks } = await createPostgresEngine().check({
     connection: made(drill.state.restored, 'restored server').connection,
     manifest: await readManifest(drill),
     assertions: source.checks,
     signal: drill.options.signal,
   });
+  return [...checks];
 }
 
 /** As the restore read it: it has verified the signature before it touched anything. */

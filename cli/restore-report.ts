@@ -1,0 +1,71 @@
+import { type JobKind, type JobResult, jobResultSchema } from '../core/catalog/job.ts';
+import { HoldfastError } from '../core/errors.ts';
+import { formatDuration } from '../core/plan/duration.ts';
+import { formatTime } from './tables.ts';
+
+type Findings = Pick<
+  JobResult,
+  'checks' | 'warnings' | 'faults' | 'notChecked' | 'recoveredTo' | 'measuredRpoSeconds'
+>;
+
+/** What a person reads at the end of a restore: how far the data reaches, what was checked, what was not, what comes next. */
+export function describeRestored(result: Findings, kind: JobKind): string[] {
+  const { checks = [], notChecked = [] } = result;
+  const failed = checks.filter(({ ok }) => !ok).length;
+  return [
+    ...reachOf(result),
+    ...checks.map(({ ok, name, detail }) => `  ${ok ? 'held' : 'FAILED'}: ${name} (${detail})`),
+    ...notChecked.map((what) => `  not checked: ${what}`),
+    ...(checks.length === 0 || kind !== 'restore' ? [] : [`  ${nextStep(failed)}`]),
+  ];
+}
+
+/** What a failed restore had found out, for whoever gets only the error. */
+export function resultOf(error: unknown): JobResult | undefined {
+  if (!(error instanceof HoldfastError)) return undefined;
+  const parsed = jobResultSchema.safeParse(error.detail?.['result']);
+  return parsed.success ? parsed.data : undefined;
+}
+
+/** Of what a restore found out, as `--json` has it; always there, so that a script need not ask. */
+export function restoredJson(result: Findings) {
+  const {
+    checks = [],
+    warnings = [],
+    faults = [],
+    notChecked = [],
+    recoveredTo,
+    measuredRpoSeconds,
+  } = result;
+  return { checks, warnings, faults, notChecked, recoveredTo, measuredRpoSeconds };
+}
+
+/** One line of the same, for lists. */
+export function summarizeRestored({ checks = [], recoveredTo, measuredRpoSeconds }: Findings): string {
+  const failed = checks.filter(({ ok }) => !ok).length;
+  return [
+    ...(checks.length === 0
+      ? []
+      : [failed > 0 ? `${failed} of ${checks.length} checks FAILED` : `${checks.length} checks held`]),
+    ...(recoveredTo === undefined ? [] : [`data up to ${formatTime(recoveredTo.at)} (${recoveredTo.by})`]),
+    ...(measuredRpoSeconds === undefined ? [] : [`measured RPO ${formatDuration(measuredRpoSeconds)}`]),
+  ].join(', ');
+}
+
+function reachOf({ recoveredTo, measuredRpoSeconds }: Findings): string[] {
+  if (recoveredTo === undefined) return [];
+  const { at, by } = recoveredTo;
+  if (by === 'canary' && measuredRpoSeconds !== undefined)
+    return [
+      `  the data reaches to ${at}, by its newest genuine canary: ${formatDuration(measuredRpoSeconds)} before this was ordered (the measured RPO)`,
+    ];
+  return [
+    `  the data reaches to ${at}, when its snapshot was taken; no canary measured what was lost after it`,
+  ];
+}
+
+function nextStep(failed: number): string {
+  return failed === 0
+    ? 'next: point the applications at it, and keep what it replaces until somebody lets that go'
+    : 'next: do not point applications at it before you know why; the data stays in the target';
+}

@@ -1,0 +1,67 @@
+import * as z from 'zod';
+import { recordedCanarySchema } from '../../canary/canary.ts';
+import type { Manifest } from '../../vault/manifest.ts';
+import type { CheckContext } from '../engine.ts';
+import { triedKeys } from './check-foreign-keys.ts';
+import { displayName } from './quote.ts';
+import { readItems, selectTables, type TableItem } from './restore-items.ts';
+
+/** Tables beyond this, biggest first, are only counted. */
+export const sampledTables = 300;
+
+/** What of a manifest a check can expect to find. */
+export interface CheckScope {
+  readonly tables: readonly TableItem[];
+  readonly counts: Manifest['independentCounts'];
+  /** Names of what was restored, partitioned tables included; missing when that is everything. */
+  readonly names?: ReadonlySet<string>;
+}
+
+export function scopeOf({ manifest, only }: Pick<CheckContext<unknown>, 'manifest' | 'only'>): CheckScope {
+  const all = readItems(manifest).tables;
+  if (only === undefined) return { tables: all, counts: manifest.independentCounts };
+  const { items: tables, names: chosen } = selectTables(all, only);
+  const names = new Set([...chosen, ...tables.map(({ table }) => table)].map(displayName));
+  return { tables, names, counts: manifest.independentCounts.filter(({ name }) => names.has(name)) };
+}
+
+export function holdsCanary({ tables }: CheckScope, canary: NonNullable<Manifest['canary']>): boolean {
+  const { schema } = recordedCanarySchema.parse(canary);
+  return tables.some(({ table }) => table.schema === schema && table.name === 'canary');
+}
+
+const billSchema = z.looseObject({ foreignKeys: z.number().optional() });
+
+/** What the checks did not look at, each with its reason. */
+export function leftOut(
+  { manifest, only, assertions }: Pick<CheckContext<unknown>, 'manifest' | 'only' | 'assertions'>,
+  scope: CheckScope,
+): string[] {
+  const said: string[] = [];
+  const tables = new Set(scope.tables.map(({ table }) => displayName(table)));
+  const uncounted = tables.size - scope.counts.length;
+  if (uncounted > 0)
+    said.push(
+      `row counts of ${uncounted} of ${tables.size} tables: nothing but the backup itself counted them in the source`,
+    );
+  if (tables.size > sampledTables)
+    said.push(
+      `sampled rows of ${tables.size - sampledTables} of ${tables.size} tables: the biggest are sampled`,
+    );
+  const { foreignKeys = 0 } = billSchema.parse(manifest.billOfMaterials);
+  if (only === undefined && foreignKeys > triedKeys)
+    said.push(`rows of ${foreignKeys - triedKeys} of ${foreignKeys} foreign keys: ${triedKeys} are tried`);
+  if (only !== undefined) {
+    said.push(`everything but ${only.join(', ')}: not restored`);
+    if (assertions.length > 0)
+      said.push(`${assertions.length} assertions of the plan: they are about the whole database`);
+  }
+  if (manifest.canary === undefined) said.push(noCanary(manifest.source));
+  else if (!holdsCanary(scope, manifest.canary))
+    said.push('canary: its table was not restored, so loss is measured by the snapshot only');
+  return said;
+}
+
+export function noCanary(source: string): string {
+  return `canary: none installed, so loss is measured by the snapshot only; holdfast canary install ${source}`;
+}
