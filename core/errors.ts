@@ -67,6 +67,7 @@ export const errorCatalogue = {
   SOURCE_UNREACHABLE: transient('the source does not accept connections or stopped answering'),
   SOURCE_CREDENTIALS: failed('the source refused the user name or the password'),
   SOURCE_PRIVILEGES: failed('the backup user may not read something that must be backed up'),
+  SOURCE_LOCKS: failed('the server has no room for as many table locks as the work takes'),
   SOURCE_TLS: failed('the TLS connection asked for could not be made or its certificate is not trusted'),
   SOURCE_CHANGED: transient('a table was rewritten, truncated or dropped between the snapshot and its lock'),
   DDL_YIELDED: transient('a schema change waited behind the backup and the plan says to give way'),

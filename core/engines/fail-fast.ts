@@ -27,6 +27,11 @@ export class FailFast {
     this.#tasks.push(task().catch((error: unknown) => this.fail(error)));
   }
 
+  /** What ended the scope, if anything did. */
+  get failure(): unknown {
+    return this.#failure?.error;
+  }
+
   throwIfFailed(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }

@@ -324,9 +324,7 @@ describe('postgres backup under abuse', () => {
           engine: {
             idleSeconds: 2,
             onStep: once('ready', async () => {
-              stopped = await pids(
-                "state = 'idle in transaction' AND backend_xmin IS NOT NULL AND query LIKE 'LOCK%'",
-              );
+              stopped = await pids("state = 'idle in transaction' AND query = 'SAVEPOINT part'");
               for (const pid of stopped) process.kill(Number(pid), 'SIGSTOP');
             }),
           },

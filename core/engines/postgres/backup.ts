@@ -8,16 +8,22 @@ import { FailFast } from '../fail-fast.ts';
 import { BackupProgress } from './backup-progress.ts';
 import { watchBackup } from './backup-watch.ts';
 import type { PostgresConnection } from './connection.ts';
-import type { CopyWorker } from './copy-worker.ts';
-import { countIndependently, listNotCovered, requireCoverage, requireSameCounts } from './coverage.ts';
+import { CopyWorker } from './copy-worker.ts';
+import {
+  type Counted,
+  countIndependently,
+  listNotCovered,
+  requireCoverage,
+  requireSameCounts,
+} from './coverage.ts';
 import { readGlobals } from './globals.ts';
 import { type OpenSource, openSource } from './open-source.ts';
 import { readFacts } from './backup-facts.ts';
 import type { Settings } from './options.ts';
 import type { Part } from './parts.ts';
+import { explainLocks, withoutKeepingLocks } from './locks.ts';
 import { displayName } from './quote.ts';
-import { lockStatements } from './snapshot.ts';
-import { readSequences } from './sequences.ts';
+import { coveredSequences, readSequences } from './sequences.ts';
 
 export const schemaItem = '@schema';
 export const globalsItem = '@globals';
@@ -38,8 +44,8 @@ export async function backupPostgres(
     return await new Backup(context, settings, { source, scope }).run();
   } catch (error) {
     scope.fail(error);
-    scope.throwIfFailed();
-    throw error;
+    if (source === undefined) throw scope.failure;
+    throw explainLocks(scope.failure, source.snapshot.lockedTables, source.server);
   } finally {
     await source?.close();
     scope.close();
@@ -54,6 +60,7 @@ class Backup {
   readonly #progress: BackupProgress;
   readonly #tableRows = new Map<number, number>();
   readonly #sequences = new Set<string>();
+  readonly #forLeader: Part[] = [];
   #schemaStored = false;
 
   constructor(
@@ -77,31 +84,34 @@ class Backup {
     const { snapshot, tables, counter, leader, server, workers } = this.#source;
     const watching = new AbortController();
     this.#scope.run(() => this.#watch(AbortSignal.any([this.#scope.signal, watching.signal])));
-    const copying = new FailFast(
-      this.#scope.signal,
-      () => new HoldfastError('JOB_ABORTED', 'the backup was told to stop'),
-    );
-    let counts: ReadonlyMap<number, number> = new Map();
-    copying.run(() => this.#storeSchema());
+    let counts: Counted = { rows: new Map(), refused: [] };
     const queue = [...this.#source.parts];
-    for (const worker of workers) copying.run(() => this.#work(worker, queue));
-    copying.run(async () => {
-      counts = await countIndependently(counter, tables, this.#settings);
-    });
-    copying.run(async () => {
-      await this.#storeJson(globalsItem, 'globals', await readGlobals(leader, server.major));
+    const leading = async () => {
+      const globals = await withoutKeepingLocks(leader, () => readGlobals(leader, server.major));
+      await this.#storeJson(globalsItem, 'globals', globals);
       await this.#storeSequences();
-    });
-    await copying.settle().catch((error: unknown) => this.#scope.fail(error));
+    };
+    const working = [leading(), ...workers.map((worker) => this.#work(worker, queue))];
+    const copying = [
+      this.#storeSchema(),
+      ...working,
+      Promise.all(working).then(() => this.#workAsLeader()),
+      (async () => void (counts = await countIndependently(counter, tables, this.#settings)))(),
+    ];
+    // Each in the scope: the first failure ends the others, which hold the source's locks.
+    for (const task of copying) this.#scope.run(() => task);
+    await Promise.allSettled(copying);
     const facts = this.#scope.signal.aborted ? undefined : await readFacts(this.#source);
     watching.abort();
     await this.#scope.settle();
     if (facts === undefined)
       throw new HoldfastError('INTERNAL', 'the backup ended without facts of its source');
+    for (const { table, reason } of counts.refused)
+      this.#context.log.warn('a table was stored, but could not be counted independently', { table, reason });
     const stored = { tableRows: this.#tableRows, sequences: this.#sequences, schema: this.#schemaStored };
     const notCovered = [...listNotCovered(snapshot.relations, snapshot.onStandby), ...facts.notCovered];
     requireCoverage(snapshot.relations, stored, notCovered);
-    const independentCounts = requireSameCounts(tables, counts, stored);
+    const independentCounts = requireSameCounts(tables, counts.rows, stored);
     await Promise.all(workers.map((worker) => worker.end()));
     this.#progress.finish();
     return { ...facts.outcome, notCovered, independentCounts };
@@ -122,11 +132,11 @@ class Backup {
     for (let part = queue.shift(); part !== undefined; part = queue.shift()) {
       if (this.#scope.signal.aborted) return;
       const { relation } = part;
-      const copy = worker.copy(
-        part.name,
-        part.copySql,
-        relation === undefined || this.#source.lockedAhead ? [] : lockStatements([relation], true),
-      );
+      if (!(await worker.tryLock(relation === undefined ? [] : [relation]))) {
+        this.#forLeader.push(part);
+        continue;
+      }
+      const copy = worker.copy(part.name, part.copySql);
       // Rows are rows of tables: pages of large objects would only blur the totals.
       const done =
         relation === undefined
@@ -153,6 +163,15 @@ class Backup {
       }
       this.#progress.itemDone(part.name, await done);
     }
+    await worker.tryLock([]);
+  }
+
+  /** Parts that only the leader can copy: it holds all locks, so that no schema change that waits stands before it. */
+  async #workAsLeader(): Promise<void> {
+    if (this.#forLeader.length === 0 || this.#scope.signal.aborted) return;
+    const { leader: session, server } = this.#source;
+    const { clientEncoding } = server;
+    await this.#work(await CopyWorker.start({ session, clientEncoding }), this.#forLeader);
   }
 
   async #store(item: ItemInput): Promise<ManifestItem[]> {
@@ -175,14 +194,8 @@ class Backup {
   }
 
   async #storeSequences(): Promise<void> {
-    const { leader, snapshot } = this.#source;
-    const excused = new Set(
-      listNotCovered(snapshot.relations, snapshot.onStandby).map((entry) => entry.name),
-    );
-    const sequences = snapshot.relations.filter(
-      (relation) => relation.kind === 'S' && !excused.has(displayName(relation)),
-    );
-    const states = await readSequences(leader, sequences);
+    const { leader, snapshot, server } = this.#source;
+    const states = await readSequences(leader, coveredSequences(snapshot), server.major);
     await this.#storeJson(sequencesItem, 'sequences', states);
     for (const state of states) this.#sequences.add(displayName(state));
   }

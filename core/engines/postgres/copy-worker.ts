@@ -1,15 +1,17 @@
 import type { Readable } from 'node:stream';
 import { compressStream } from '../../vault/compress.ts';
+import { isHoldfastError } from '../../errors.ts';
 import type { ItemCounts } from '../../vault/vault.ts';
+import { lockStatements } from './locks.ts';
+import type { QualifiedName } from './quote.ts';
 import type { Session } from './session.ts';
 
 export interface CopyWorkerOptions {
   readonly session: Session;
   /** UTF8, or SQL_ASCII for databases that know no encoding. */
   readonly clientEncoding: string;
-  readonly snapshotId: string;
-  /** Statements that lock what the worker reads, all at once; empty when each copy locks for itself. */
-  readonly lockSql: readonly string[];
+  /** The snapshot to enter; left out when the session is in it already. */
+  readonly snapshotId?: string;
 }
 
 export interface RunningCopy {
@@ -38,6 +40,8 @@ export const sessionSettings = [
   "SET client_min_messages TO 'warning'",
 ] as const;
 
+const lockNotAvailable = '55P03';
+
 /** From version 17 on. */
 export const transactionTimeoutOff = `SELECT pg_catalog.set_config('transaction_timeout', '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'`;
 
@@ -52,30 +56,40 @@ export class CopyWorker {
     this.#session = session;
   }
 
-  /** Enters the snapshot. @throws SOURCE_CHANGED when a lock cannot be had at once */
-  static async start(options: CopyWorkerOptions): Promise<CopyWorker> {
-    const { session, clientEncoding, snapshotId, lockSql } = options;
+  /** Enters the snapshot. @throws SOURCE_CHANGED when it is gone */
+  static async start({ session, clientEncoding, snapshotId }: CopyWorkerOptions): Promise<CopyWorker> {
     const statements = [
       sessionSettings.join('; '),
       `SET client_encoding TO '${clientEncoding}'`,
       transactionTimeoutOff,
-      'BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY',
-      `SET TRANSACTION SNAPSHOT '${snapshotId}'`,
-      ...lockSql,
+      ...(snapshotId === undefined
+        ? []
+        : ['BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY', `SET TRANSACTION SNAPSHOT '${snapshotId}'`]),
+      'SAVEPOINT part',
     ];
     for (const statement of statements) await session.query(statement);
     return new CopyWorker(session);
   }
 
-  /** Copies one part; the body must be read to its end before the next copy is asked for. */
-  copy(name: string, copySql: string, lockSql: readonly string[] = []): RunningCopy {
-    const session = this.#session;
-    const { blocks, rows } = session.copyOut(copySql, `cannot copy ${name}`);
-    async function* lockAndRead(): AsyncGenerator<Buffer> {
-      for (const statement of lockSql) await session.query(statement);
-      yield* blocks;
+  /**
+   * Locks the tables of the next part and gives up the locks of the one before, so that a worker never holds more of them
+   * than one part needs: the leader holds them all, and the server's room for locks is everybody's. False when a schema
+   * change that waits for one of them stands in between; then only the session that holds the lock already can copy it.
+   */
+  async tryLock(tables: readonly QualifiedName[]): Promise<boolean> {
+    try {
+      await this.#session.query(['ROLLBACK TO SAVEPOINT part', ...lockStatements(tables, true)].join('; '));
+      return true;
+    } catch (error) {
+      if (isHoldfastError(error) && error.detail?.['sqlState'] === lockNotAvailable) return false;
+      throw error;
     }
-    const { stream, done } = compressStream(lockAndRead());
+  }
+
+  /** Copies one part; the body must be read to its end before the next copy is asked for. */
+  copy(name: string, copySql: string): RunningCopy {
+    const { blocks, rows } = this.#session.copyOut(copySql, `cannot copy ${name}`);
+    const { stream, done } = compressStream(blocks);
     const counts = done.then(({ bytes }) => ({ rows: rows(), bytes }));
     counts.catch(() => undefined);
     return { body: stream, done: counts };

@@ -2,6 +2,7 @@ import { HoldfastError } from '../../errors.ts';
 import type { Manifest } from '../../vault/manifest.ts';
 import { type Relation, whyNotCovered } from './inventory.ts';
 import type { Settings } from './options.ts';
+import { attempt } from './planning.ts';
 import { displayName, quoteName } from './quote.ts';
 import type { Session } from './session.ts';
 
@@ -82,32 +83,36 @@ const countSeconds = 20;
 /** Cancelled by the statement's or the lock's time limit. */
 const tookTooLong = new Set<unknown>(['57014', '55P03']);
 
-/** Counts in the same snapshot, on a connection that copies nothing. A table whose count takes too long is left out. */
+export interface Counted {
+  /** Rows by the table's number. */
+  readonly rows: ReadonlyMap<number, number>;
+  /** Tables that no query can read (see `tablesWithoutPlan`), each with the server's reason. */
+  readonly refused: readonly { readonly table: string; readonly reason: string }[];
+}
+
+/** Counts in the same snapshot, on a connection that copies nothing. A table whose count takes too long or is refused is left out. */
 export async function countIndependently(
   session: Session,
   tables: readonly Relation[],
   settings: Settings,
-): Promise<Map<number, number>> {
+): Promise<Counted> {
   const counts = new Map<number, number>();
+  const refused: { table: string; reason: string }[] = [];
   const until = performance.now() + countSeconds * 1000;
   for (const table of chooseCounted(tables, settings.countBytes)) {
     const left = Math.ceil(until - performance.now());
     if (left <= 0) break;
-    await session.query('SAVEPOINT counting');
-    // Behind a waiting schema change this count would wait for the backup's own end.
-    await session.query(`SET LOCAL statement_timeout TO ${left}; SET LOCAL lock_timeout TO 100`);
-    try {
-      const condition = table.extensionCondition ?? '';
-      const { rows } = await session.one<{ rows: string }>(
+    const condition = table.extensionCondition ?? '';
+    const counted = await attempt(session, left, () =>
+      session.one<{ rows: string }>(
         `SELECT count(*)::text AS rows FROM ONLY ${quoteName(table)} ${condition}`,
-      );
-      counts.set(table.oid, Number(rows));
-    } catch (error) {
-      if (!(error instanceof HoldfastError) || !tookTooLong.has(error.detail?.['sqlState'])) throw error;
-    }
-    await session.query('ROLLBACK TO SAVEPOINT counting');
+      ),
+    );
+    if ('result' in counted) counts.set(table.oid, Number(counted.result.rows));
+    else if (!tookTooLong.has(counted.refused.detail?.['sqlState']))
+      refused.push({ table: displayName(table), reason: counted.refused.message });
   }
-  return counts;
+  return { rows: counts, refused };
 }
 
 /** @throws COUNT_MISMATCH */

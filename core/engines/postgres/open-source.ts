@@ -8,11 +8,14 @@ import { isCopied, type Relation } from './inventory.ts';
 import { largeObjectParts } from './large-objects.ts';
 import { type LibpqAccess, openLibpq } from './libpq.ts';
 import type { Settings } from './options.ts';
+import { explainLocks, withoutKeepingLocks } from './locks.ts';
 import { biggestFirst, type Part, tableParts } from './parts.ts';
+import { tablesWithoutPlan } from './planning.ts';
 import { displayName } from './quote.ts';
 import { type SchemaDump, startSchemaDump } from './schema.ts';
 import { Session } from './session.ts';
-import { lockStatements, type Snapshot, takeSnapshot } from './snapshot.ts';
+import { coveredSequences, requireReadableSequences } from './sequences.ts';
+import { type Snapshot, takeSnapshot } from './snapshot.ts';
 import { findTools, type Tools } from './tools.ts';
 import { readServer, requireSupported, type ServerFacts } from './server.ts';
 
@@ -27,8 +30,6 @@ export interface OpenSource {
   /** Sees the present, in no transaction. */
   readonly watcher: Session;
   readonly workers: readonly CopyWorker[];
-  /** True when the workers hold locks on all tables; otherwise each copy locks its own. */
-  readonly lockedAhead: boolean;
   readonly schemaDump: SchemaDump;
   readonly tables: readonly Relation[];
   readonly parts: readonly Part[];
@@ -90,13 +91,11 @@ async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promis
       applicationName,
     });
     cleanups.push(() => access.dispose());
-    const snapshot = await takeSnapshot(leader, settings);
+    const snapshot = await takeSnapshot(leader, server, settings);
     const work = await listWork(leader, snapshot, { context, settings, server });
     const [watcher, counter] = [await openSession(), await openSession()];
     await counter.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
     await counter.query(`SET TRANSACTION SNAPSHOT '${snapshot.id}'`);
-    if (work.lockedAhead)
-      for (const statement of lockStatements(snapshot.locked, true)) await counter.query(statement);
     const children = await startReaders(
       { access, tools, settings, server, snapshot, ...work, openSession, signal: innerSignal },
       inner,
@@ -125,7 +124,6 @@ async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promis
 interface Work {
   readonly tables: readonly Relation[];
   readonly parts: readonly Part[];
-  readonly lockedAhead: boolean;
   readonly workerCount: number;
 }
 
@@ -149,12 +147,20 @@ async function listWork(
   };
   const tables = snapshot.relations.filter((relation) => isCopied(relation, snapshot.onStandby));
   requireReadableRows(tables);
-  const parts = biggestFirst([...(await largeObjectParts(leader, limits)), ...tableParts(tables, limits)]);
+  requireReadableSequences(coveredSequences(snapshot));
+  const withoutPlan = await tablesWithoutPlan(leader, tableParts(tables, limits));
+  for (const [oid, reason] of withoutPlan)
+    context.log.warn('a big table is copied in one piece, because no query can be planned for it', {
+      table: tables.filter((table) => table.oid === oid).map(displayName),
+      reason,
+    });
+  const parts = biggestFirst([
+    ...(await withoutKeepingLocks(leader, () => largeObjectParts(leader, limits))),
+    ...tableParts(tables, { ...limits, whole: new Set(withoutPlan.keys()) }),
+  ]);
   return {
     tables,
     parts,
-    // Leader, counter, pg_dump and every worker hold a lock per table, in a space that the server shares with everybody else.
-    lockedAhead: snapshot.locked.length * (context.connections + 3) <= server.lockSlots / 2,
     workerCount: Math.max(1, Math.min(context.connections, parts.length)),
   };
 }
@@ -180,7 +186,6 @@ async function startReaders(
       session: await options.openSession(),
       clientEncoding: server.clientEncoding,
       snapshotId: snapshot.id,
-      lockSql: options.lockedAhead ? lockStatements(snapshot.locked, true) : [],
     }),
   );
   const dumping = startSchemaDump({
@@ -197,7 +202,7 @@ async function startReaders(
   } catch (error) {
     inner.abort();
     await Promise.allSettled([dumping, ...starting]);
-    throw error;
+    throw explainLocks(error, snapshot.lockedTables, server);
   }
 }
 

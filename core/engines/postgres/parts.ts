@@ -23,6 +23,8 @@ export interface PartLimits {
   readonly blockBytes: number;
   /** Encoding that rows are copied in, where it is not the clients'. */
   readonly encoding?: string;
+  /** Numbers of tables that no query can read, only COPY of the whole table. @default none */
+  readonly whole?: ReadonlySet<number>;
 }
 
 /** Cutting finer than this costs more in starts than it gains in balance. */
@@ -45,10 +47,10 @@ export function biggestFirst(parts: readonly Part[]): Part[] {
   return parts.toSorted((a, b) => b.estimatedBytes - a.estimatedBytes);
 }
 
-function cut(relation: Relation, target: number, { blockBytes, encoding }: PartLimits): Part[] {
+function cut(relation: Relation, target: number, { blockBytes, encoding, whole }: PartLimits): Part[] {
   const blocks = Math.ceil(relation.mainBytes / blockBytes);
-  const wanted =
-    relation.isHeap && relation.extension === undefined ? Math.ceil(relation.tableBytes / target) : 1;
+  const mayCut = relation.isHeap && relation.extension === undefined && whole?.has(relation.oid) !== true;
+  const wanted = mayCut ? Math.ceil(relation.tableBytes / target) : 1;
   const count = Math.max(1, Math.min(wanted, blocks));
   if (count === 1) return [tablePart(relation, undefined, encoding)];
   return Array.from({ length: count }, (_, index) => {

@@ -25,6 +25,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
   SOURCE_UNREACHABLE: 'is the server running, and do host, port and security groups let this place reach it?',
   SOURCE_TLS:
     'does the server offer TLS, and does its certificate chain to the given authorities and name its host?',
+  SOURCE_LOCKS: 'raise max_locks_per_transaction, and start the server again',
   DISK_FULL:
     'make room where the database server keeps its data; a restore then needs a new, empty target, because this one holds a part only',
 };
@@ -56,25 +57,21 @@ function hintFor(named: ErrorCode | undefined, message: string): string | undefi
 interface PgLikeError {
   readonly message: string;
   readonly code?: string;
+  /** The server's own. */
+  readonly hint?: string;
 }
+
+const locksFull = /out of shared memory/i;
 
 /** Gives an error of the driver its stable code; errors that nobody can name pass unchanged. */
 export function translatePgError(error: unknown, doing: string): unknown {
   if (isHoldfastError(error) || !(error instanceof Error)) return error;
-  const { message, code } = error as PgLikeError;
+  const { message, code, hint } = error as PgLikeError;
   const named = codeOf(code, message);
-  if (named === undefined) {
-    return code === undefined
-      ? error
-      : new HoldfastError('TOOL_FAILED', `${doing}: ${message}`, {
-          cause: error,
-          hint: hintFor(undefined, message),
-          detail: { sqlState: code },
-        });
-  }
-  return new HoldfastError(named, `${doing}: ${message}`, {
+  if (named === undefined && code === undefined) return error;
+  return new HoldfastError(named ?? 'TOOL_FAILED', `${doing}: ${message}`, {
     cause: error,
-    hint: hintFor(named, message),
+    hint: withServersHint(hintFor(named, message), hint),
     detail: { sqlState: code },
   });
 }
@@ -86,14 +83,26 @@ export function errorFromLines(lines: readonly string[], doing: string): Holdfas
     const named = codeOf(state, line);
     if (named === undefined) continue;
     return new HoldfastError(named, `${doing}: ${line}`, {
-      hint: hintFor(named, line),
+      hint: withServersHint(hintFor(named, line), hintIn(lines)),
       detail: { lastLines: lines.map(redact) },
     });
   }
   return undefined;
 }
 
+function hintIn(lines: readonly string[]): string | undefined {
+  return lines.map((line) => /(?:^|\s)HINT:\s+(.*)/.exec(line)?.[1]).find((hint) => hint !== undefined);
+}
+
+/** What the server advises knows the case better than a hint for all cases of a code, and is never left out. */
+function withServersHint(ours: string | undefined, servers: string | undefined): string | undefined {
+  if (servers === undefined) return ours;
+  const told = redact(servers.replace(/\.$/, ''));
+  return ours === undefined ? told : `${ours}; the server says: ${told}`;
+}
+
 function codeOf(code: string | undefined, message: string): ErrorCode | undefined {
+  if (locksFull.test(message)) return 'SOURCE_LOCKS';
   if (code !== undefined && bySqlState[code] !== undefined) return bySqlState[code];
   if (
     /(?:password|PAM) authentication failed|no password supplied|no pg_hba\.conf entry|password must be a string/i.test(

@@ -1,8 +1,10 @@
 import * as z from 'zod';
 import { HoldfastError } from '../../errors.ts';
-import type { Relation } from './inventory.ts';
+import { type Relation, whyNotCovered } from './inventory.ts';
+import { withoutKeepingLocks } from './locks.ts';
 import { displayName, quoteLiteral, quoteName } from './quote.ts';
 import type { Session } from './session.ts';
+import type { Snapshot } from './snapshot.ts';
 
 export const sequencesSchema = z.array(
   z.strictObject({ schema: z.string(), name: z.string(), lastValue: z.string(), isCalled: z.boolean() }),
@@ -11,6 +13,24 @@ export type SequenceState = z.infer<typeof sequencesSchema>[number];
 
 const batch = 200;
 
+/** The sequences whose state is part of a backup. */
+export function coveredSequences({ relations, onStandby }: Snapshot): Relation[] {
+  return relations.filter(
+    (relation) => relation.kind === 'S' && whyNotCovered(relation, onStandby) === undefined,
+  );
+}
+
+/** @throws SOURCE_PRIVILEGES */
+export function requireReadableSequences(sequences: readonly Relation[]): void {
+  const unreadable = sequences.filter((sequence) => !sequence.readable);
+  if (unreadable.length === 0) return;
+  throw new HoldfastError(
+    'SOURCE_PRIVILEGES',
+    `the backup user may not read ${unreadable.length} of ${sequences.length} sequences: ${unreadable.map(displayName).slice(0, 5).join(', ')}`,
+    { hint: 'GRANT pg_read_all_data TO the backup user, or GRANT SELECT ON ALL SEQUENCES IN SCHEMA …' },
+  );
+}
+
 /**
  * Reads the exact state of sequences. Sequences know no snapshot: the state is that of now, never behind the rows of the
  * snapshot, so a restored sequence hands out no number twice.
@@ -18,40 +38,45 @@ const batch = 200;
 export async function readSequences(
   session: Session,
   sequences: readonly Relation[],
+  major: number,
 ): Promise<SequenceState[]> {
-  const unreadable = sequences.filter((sequence) => !sequence.readable);
-  if (unreadable.length > 0) {
-    throw new HoldfastError(
-      'SOURCE_PRIVILEGES',
-      `the backup user may not read the sequence ${unreadable.map(displayName).slice(0, 5).join(', ')}`,
-      {
-        hint: 'GRANT pg_read_all_data TO the backup user, or GRANT SELECT ON ALL SEQUENCES IN SCHEMA …',
-      },
-    );
-  }
   const states: SequenceState[] = [];
   for (let start = 0; start < sequences.length; start += batch) {
-    const selects = sequences
-      .slice(start, start + batch)
-      .map(
-        (sequence, index) =>
-          `SELECT ${start + index} AS at, last_value::text AS value, is_called AS called FROM ${quoteName(sequence)}`,
-      );
-    const rows = await session.query<{ at: number; value: string; called: boolean }>(
-      selects.join(' UNION ALL '),
+    const some = sequences.slice(start, start + batch);
+    const rows = await withoutKeepingLocks(session, () =>
+      session.query<StateRow>(major >= 18 ? statesByNumberSql(some) : statesByNameSql(some)),
     );
-    for (const row of rows) {
-      const sequence = sequences[row.at];
-      if (sequence !== undefined)
-        states.push({
-          schema: sequence.schema,
-          name: sequence.name,
-          lastValue: row.value,
-          isCalled: row.called,
-        });
+    for (const { at, value, called } of rows) {
+      const sequence = some[at];
+      if (sequence === undefined) continue;
+      const { schema, name } = sequence;
+      if (value === null || called === null)
+        throw new HoldfastError('SOURCE_CHANGED', `the sequence ${displayName(sequence)} was dropped`);
+      states.push({ schema, name, lastValue: value, isCalled: called });
     }
   }
   return states;
+}
+
+interface StateRow {
+  readonly at: number;
+  readonly value: string | null;
+  readonly called: boolean | null;
+}
+
+/** Gives nothing for a sequence that is gone, and keeps no lock. Version 18 has the function for pg_dump. */
+function statesByNumberSql(sequences: readonly Relation[]): string {
+  return `SELECT (n - 1)::int AS at, last_value::text AS value, is_called AS called
+    FROM unnest('{${sequences.map(({ oid }) => oid).join(',')}}'::oid[]) WITH ORDINALITY AS wanted(oid, n), pg_catalog.pg_get_sequence_data(oid)`;
+}
+
+function statesByNameSql(sequences: readonly Relation[]): string {
+  return sequences
+    .map(
+      (sequence, at) =>
+        `SELECT ${at} AS at, last_value::text AS value, is_called AS called FROM ${quoteName(sequence)}`,
+    )
+    .join(' UNION ALL ');
 }
 
 export async function writeSequences(session: Session, states: readonly SequenceState[]): Promise<void> {

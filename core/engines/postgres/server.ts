@@ -9,8 +9,8 @@ export interface ServerFacts {
   readonly clientEncoding: string;
   readonly encoding: string;
   readonly isSuperuser: boolean;
-  /** How many table locks the server has room for. */
-  readonly lockSlots: number;
+  /** max_locks_per_transaction, and the connections and prepared transactions that it is multiplied by: room for their product is certain. */
+  readonly locks: { readonly perTransaction: number; readonly sessions: number };
 }
 
 export const supportedMajors: readonly number[] = [14, 15, 16, 17, 18];
@@ -22,13 +22,14 @@ export async function readServer(session: Session): Promise<ServerFacts> {
     block: string;
     encoding: string;
     superuser: boolean;
-    slots: string;
+    locks: number;
+    sessions: number;
   }>(`
     select current_setting('server_version_num') as number, current_setting('server_version') as version,
       current_setting('block_size') as block, current_setting('server_encoding') as encoding,
       current_setting('is_superuser') = 'on' as superuser,
-      current_setting('max_locks_per_transaction')::bigint
-        * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint) as slots`);
+      current_setting('max_locks_per_transaction')::int as locks,
+      current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int as sessions`);
   return {
     major: Math.floor(Number(row.number) / 10_000),
     version: row.version,
@@ -36,7 +37,7 @@ export async function readServer(session: Session): Promise<ServerFacts> {
     clientEncoding: row.encoding === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8',
     encoding: row.encoding,
     isSuperuser: row.superuser,
-    lockSlots: Number(row.slots),
+    locks: { perTransaction: row.locks, sessions: row.sessions },
   };
 }
 

@@ -1,7 +1,9 @@
 import { HoldfastError } from '../../errors.ts';
 import { lockableTablesSql, readRelations, type Relation } from './inventory.ts';
 import type { Settings } from './options.ts';
-import { displayName, type QualifiedName, quoteName } from './quote.ts';
+import { explainLocks, lockStatements, withoutKeepingLocks } from './locks.ts';
+import { displayName, type QualifiedName } from './quote.ts';
+import type { ServerFacts } from './server.ts';
 import type { Session } from './session.ts';
 
 /** A consistent state of the whole database, held open by the leader's transaction and its locks. */
@@ -12,23 +14,37 @@ export interface Snapshot {
   readonly takenAt: string;
   readonly onStandby: boolean;
   readonly relations: readonly Relation[];
-  /** Tables that are locked and must be locked by who reads them. */
-  readonly locked: readonly LockedTable[];
+  /** How many tables the leader has locked. */
+  readonly lockedTables: number;
 }
 
 interface LockedTable extends QualifiedName {
   readonly oid: number;
 }
 
-const lockBatch = 200;
-
 /**
  * Begins the leader's transaction. The locks come first and the snapshot second: a TRUNCATE or a rewriting ALTER that
  * commits between a snapshot and its lock would make the snapshot see no rows, without any error.
- * @throws SOURCE_CHANGED when the caller should try again; SOURCE_PRIVILEGES
+ * @throws SOURCE_CHANGED when the caller should try again; SOURCE_PRIVILEGES, SOURCE_LOCKS
  */
-export async function takeSnapshot(leader: Session, settings: Settings): Promise<Snapshot> {
+export async function takeSnapshot(
+  leader: Session,
+  server: ServerFacts,
+  settings: Settings,
+): Promise<Snapshot> {
   const tables = await listLockable(leader);
+  try {
+    return await lockAndTake(leader, tables, settings);
+  } catch (error) {
+    throw explainLocks(error, tables.length, server);
+  }
+}
+
+async function lockAndTake(
+  leader: Session,
+  tables: readonly LockedTable[],
+  settings: Settings,
+): Promise<Snapshot> {
   await settings.onStep('listed');
   await leader.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
   await leader.query(`SET LOCAL lock_timeout TO '${settings.lockWaitSeconds}s'`);
@@ -40,9 +56,9 @@ export async function takeSnapshot(leader: Session, settings: Settings): Promise
       to_char(pg_catalog.clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at,
       (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_lsn() end)::text as lsn`);
   await settings.onStep('snapshot');
-  const seen = await listLockable(leader);
+  const seen = await withoutKeepingLocks(leader, () => listLockable(leader));
   await lockTables(leader, newTables(tables, seen));
-  const relations = await readRelations(leader);
+  const relations = await withoutKeepingLocks(leader, () => readRelations(leader));
   const changed = relations.filter((relation) => !relation.unchanged && !relation.inSystemSchema);
   if (changed.length > 0)
     throw sourceChanged(`was rewritten or truncated as the snapshot was taken: ${names(changed)}`);
@@ -52,7 +68,7 @@ export async function takeSnapshot(leader: Session, settings: Settings): Promise
     takenAt: taken.at,
     onStandby: taken.standby,
     relations,
-    locked: seen,
+    lockedTables: seen.length,
   };
 }
 
@@ -72,16 +88,6 @@ async function listLockable(leader: Session): Promise<LockedTable[]> {
     );
   }
   return rows.map((row) => ({ oid: Number(row.oid), schema: row.schema, name: row.name }));
-}
-
-/** ACCESS SHARE conflicts with nothing but a DROP, TRUNCATE or rewriting ALTER. */
-export function lockStatements(tables: readonly QualifiedName[], nowait: boolean): string[] {
-  const statements: string[] = [];
-  for (let start = 0; start < tables.length; start += lockBatch) {
-    const list = tables.slice(start, start + lockBatch).map((table) => `ONLY ${quoteName(table)}`);
-    statements.push(`LOCK TABLE ${list.join(', ')} IN ACCESS SHARE MODE${nowait ? ' NOWAIT' : ''}`);
-  }
-  return statements;
 }
 
 async function lockTables(leader: Session, tables: readonly LockedTable[]): Promise<void> {
