@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addLocalCanaryCommands } from './local-canary-program.ts';
 import { collect, command, group } from './command.ts';
 
 const vaultAbout = 'where backups are: a folder, file:///folder or s3://bucket/prefix';
@@ -9,6 +10,7 @@ const urlAbout =
 /** `local backup|restore|verify|list`: the same engine and vault without AWS, on any host. */
 export function addLocalCommands(program: Command): void {
   const local = group(program, 'local', 'back up and restore on this host, without a deployment');
+  addLocalCanaryCommands(local);
   addBackup(local);
   addRestore(local);
   command(local, 'verify <id>', {

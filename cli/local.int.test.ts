@@ -145,6 +145,47 @@ describe('holdfast local', () => {
     ).toEqual([{ relname: 'customers' }]);
   });
 
+  it('installs a canary, measures loss by it, and sees who wrote it', async () => {
+    await query('postgres', 'create database measured');
+    const canary = (words: string) => cli(`local canary ${words} --key-file canary.key --json`);
+    expect((await canary(`install --url ${url('measured')} --schema Bad`)).json().error.code).toBe('USAGE');
+    expect(failureOf(await canary(`install --url ${url('measured')}`))).toBe('');
+    expect((await canary(`status --url ${url('measured')}`)).code).toBe(1);
+    const written = await canary(`write --url postgres://127.0.0.1:${shop.server.port}/measured`);
+    expect([written.code, written.json()]).toEqual([0, { seq: 1, writtenAt: expect.any(String) }]);
+    expect((await canary(`status --url ${url('measured')}`)).json()).toMatchObject({
+      ok: true,
+      schema: 'holdfast',
+    });
+    const vault = '--vault measured --source shop-db --key-file canary.key --json';
+    await cli(`local backup --url ${url('measured')} ${vault} --engine postgres`);
+    await query('postgres', 'create database measured_1');
+    const restored = (await cli(`local restore latest --to ${url('measured_1')} ${vault}`)).json();
+    expect(restored).toMatchObject({
+      recoveredTo: { at: written.json().writtenAt, by: 'canary' },
+      measuredRpoSeconds: expect.any(Number),
+      notChecked: [],
+    });
+    await query('measured', `update holdfast.canary set seq = 2, written_at = now()`);
+    expect((await canary(`status --url ${url('measured')}`)).json()).toMatchObject({
+      ok: false,
+      newest: { verdict: 'invalid' },
+    });
+    await cli(`local backup --url ${url('measured')} ${vault} --engine postgres`);
+    await query('postgres', 'create database measured_2');
+    const forged = await cli(`local restore latest --to ${url('measured_2')} ${vault}`);
+    expect([forged.code, forged.stdout]).toEqual([1, expect.stringContaining('CHECK_FAILED')]);
+    expect(forged.json().error).toMatchObject({
+      code: 'CHECK_FAILED',
+      result: { recoveredTo: { by: 'snapshot' } },
+    });
+    expect(await query('measured_2', 'select seq::int from holdfast.canary')).toEqual([{ seq: 2 }]);
+    expect((await cli(`local canary remove --url ${url('measured')} --json`)).json()).toEqual({
+      table: true,
+      role: 'kept',
+    });
+  });
+
   it('refuses a target that holds a table and leaves it as it was', async () => {
     await query('postgres', 'create database full_');
     await query('full_', 'create table kept as select 1 as x');

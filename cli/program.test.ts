@@ -20,6 +20,7 @@ describe('holdfast', () => {
       [
         ['backup', 'catalog rebuild', 'doctor', 'jobs', 'plan check', 'plan schema', 'recovery-points'],
         ['restore', 'restore-test', 'status', 'verify'],
+        ['local canary install', 'local canary remove', 'local canary status', 'local canary write'],
         ['local backup', 'local list', 'local restore', 'local verify'],
         ['sandbox down', 'sandbox kill-region', 'sandbox reset', 'sandbox revive-region'],
         ['sandbox status', 'sandbox up'],
@@ -45,6 +46,7 @@ describe('holdfast', () => {
       'command.ts',
       'run-command.ts',
       'local-program.ts',
+      'local-canary-program.ts',
       'deployed-program.ts',
       'sandbox-program.ts',
       'progress.ts',

@@ -86,6 +86,11 @@ export const errorCatalogue = {
     exitCode: 5,
   },
   CHECK_FAILED: failed('a content check on restored data did not hold'),
+  CANARY_NOT_FOUND: notFound('the database has no canary table'),
+  CANARY_CONFLICT: refused('another table stands where the canary table would be made'),
+  CANARY_STALE: failed(
+    'the newest genuine canary is too old, or there is none: nothing writes into the source',
+  ),
   // jobs, catalogue
   JOB_NOT_FOUND: notFound('no such job'),
   JOB_ALREADY_RUNNING: refused('another job holds the lease of this source'),

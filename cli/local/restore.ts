@@ -1,10 +1,18 @@
+import { canaryKey } from '../../core/canary/canary.ts';
+import { readKeyFile } from '../../core/vault/key-file.ts';
 import { runRestore } from '../../core/jobs/run-restore.ts';
 import { describeRestored, restoredJson, resultOf } from '../restore-report.ts';
 import { formatCount, formatSeconds } from '../progress.ts';
 import { type CommonOptions, runCommand } from '../run-command.ts';
 import { describeConnection, readConnection } from './connection.ts';
 import { localJobContext, parseConnections } from './run-local.ts';
-import { openLocalVault, requirePointId, requireSource, type VaultOptions } from './vault-place.ts';
+import {
+  defaultKeyFile,
+  openLocalVault,
+  requirePointId,
+  requireSource,
+  type VaultOptions,
+} from './vault-place.ts';
 
 export interface LocalRestoreOptions extends CommonOptions, VaultOptions {
   readonly source: string;
@@ -34,6 +42,8 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
       connect: async () => connection,
       // A plan has assertions; here is none.
       assertions: [],
+      canaryKey: async () =>
+        canaryKey((await readKeyFile(options.keyFile ?? defaultKeyFile(process.env))).canary),
       ...(options.table !== undefined && { tables: options.table }),
     }).catch((error: unknown) => {
       for (const line of describeRestored(resultOf(error) ?? {}, 'restore')) command.progress.say(line);

@@ -27,17 +27,20 @@ export async function runRestore<Connection>(context: RestoreJob<Connection>): P
   });
   const signal = AbortSignal.any([context.signal, keeper.signal]);
   const findings = noFindings();
+  // Known once the point was opened: what was asked for may be `latest`.
+  let opened: { readonly recoveryPointId?: string } = {};
   const resultNow = (): JobResult => ({
-    recoveryPointId: context.recoveryPointId,
+    ...opened,
     ...findings,
     seconds: secondsSince(begun, context.now()),
   });
   try {
     const reader = await context.vault.open(context.source, context.recoveryPointId);
+    opened = { recoveryPointId: reader.manifest.id };
     findings.warnings = warnOfPassedOver(context, reader);
     const orderedAt = new Date(job.scheduledFor);
     await restoreAndCheck({ ...context, signal }, { reader, meter, findings, orderedAt });
-    const result = { ...resultNow(), recoveryPointId: reader.manifest.id };
+    const result = resultNow();
     await keeper.stop();
     await persist(() => context.catalog.complete(job.id, result, context.now()));
     return result;

@@ -13,6 +13,10 @@ export interface DerivedKeys {
   readonly wrapping: Uint8Array;
   /** HMAC-SHA-256 over manifests. */
   readonly manifest: Uint8Array;
+  /** HMAC-SHA-256 over canaries. */
+  readonly canary: Uint8Array;
+  /** Password of the role that writes canaries. */
+  readonly canaryWriter: Uint8Array;
 }
 
 const secretBytes = 32;
@@ -59,6 +63,8 @@ export function deriveKeys(secret: Uint8Array): DerivedKeys {
     id: Buffer.from(derive('id', 8)).toString('hex'),
     wrapping: derive('wrapping', 32),
     manifest: derive('manifest', 32),
+    canary: derive('canary', 32),
+    canaryWriter: derive('canary-writer', 24),
   };
 }
 

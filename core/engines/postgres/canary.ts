@@ -8,15 +8,15 @@ export const canaryComment = 'Holdfast canary v1';
 /** Rows of the ring: a day of one a minute. More are never kept, so the table needs no deletes. */
 export const canarySlots = 1440;
 
-/** The schema of the canary table, `undefined` when there is none: by its comment, or by the name of old, `holdfast.canary`. */
+/** The schema of the canary table, `undefined` when there is none. */
 export async function findCanarySchema(session: Session): Promise<string | undefined> {
   const [found] = await session.query<{ schema: string }>(
     `select n.nspname as schema from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where c.relname = 'canary' and c.relkind = 'r'
-       and (n.nspname = 'holdfast' or pg_catalog.obj_description(c.oid, 'pg_class') like '${canaryComment}%')
+       and pg_catalog.obj_description(c.oid, 'pg_class') like '${canaryComment}%'
        and (select count(*) from pg_catalog.pg_attribute a where a.attrelid = c.oid and not a.attisdropped
          and (a.attname, a.atttypid) in (('seq', 'int8'::regtype), ('written_at', 'timestamptz'::regtype), ('signature', 'text'::regtype))) = 3
-     order by n.nspname = 'holdfast' desc, 1 limit 1`,
+     order by 1 limit 1`,
   );
   return found?.schema;
 }

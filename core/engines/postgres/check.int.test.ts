@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canaryKey, signCanary } from '../../canary/canary.ts';
 import type { Manifest } from '../../vault/manifest.ts';
 import type { CheckContext } from '../engine.ts';
+import { canaryComment } from './canary.ts';
 import type { PostgresConnection } from './connection.ts';
 import { Harness } from './testing/harness.ts';
 
@@ -22,6 +23,7 @@ describe('content checks', () => {
       source,
       `
       CREATE SCHEMA holdfast; CREATE TABLE holdfast.canary (seq bigint PRIMARY KEY, written_at timestamptz NOT NULL, signature text NOT NULL);
+      COMMENT ON TABLE holdfast.canary IS '${canaryComment}: test';
       INSERT INTO holdfast.canary VALUES ${canaries.map(({ seq, writtenAt, signature }) => `(${seq}, '${writtenAt.toISOString()}', '${signature}')`).join(', ')};
       CREATE TABLE parent (id int, part int, PRIMARY KEY (id, part)); INSERT INTO parent SELECT i, i % 3 FROM generate_series(1, 500) i;
       CREATE TABLE child (a int, b int, FOREIGN KEY (a, b) REFERENCES parent); INSERT INTO child SELECT i, i % 3 FROM generate_series(1, 500) i`,
