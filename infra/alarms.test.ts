@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { errorCatalogue } from '../core/errors.ts';
-import { type AlarmFacts, alarmKinds, alarmNames } from '../core/plan/alarm-catalogue.ts';
+import { type AlarmFacts, alarmKinds, alarmNames, ruleNames } from '../core/plan/alarm-catalogue.ts';
 import { worstLossSeconds } from '../core/plan/objectives.ts';
 import type { Plan, SourcePlan } from '../core/plan/plan.ts';
 import type { ResolvedResource } from './testing/resolve.ts';
@@ -18,10 +18,15 @@ const sections = new Map(
 const kinds = Object.keys(alarmKinds);
 
 let alarms: readonly ResolvedResource[];
+let resources: readonly ResolvedResource[];
 let acme: Plan;
 beforeAll(async () => {
   acme = await examplePlan('acme');
-  const { resources } = testStacks(acme);
+  acme = {
+    ...acme,
+    notifications: { oncall: { sns: true, heartbeat: { secret: 'acme/heartbeat', everySeconds: 900 } } },
+  };
+  ({ resources } = testStacks(acme));
   alarms = resources.filter(({ type }) => type === 'AWS::CloudWatch::Alarm');
 });
 
@@ -124,6 +129,36 @@ describe('every alarm', () => {
         .map(({ properties }) => properties['AlarmName']);
       expect(made.toSorted()).toEqual(alarmNames(acme, role).toSorted());
     }
+  });
+});
+
+describe('the heartbeat', () => {
+  it('finds every rule by its name, in both Regions', () => {
+    for (const region of ['us-east-1', 'us-west-2']) {
+      const rules = resources.filter((one) => one.type === 'AWS::Events::Rule' && one.region === region);
+      expect(rules.map(({ properties }) => properties['Name']).toSorted()).toEqual(
+        ruleNames(acme).toSorted(),
+      );
+      expect(
+        rules.find(({ properties }) => properties['Name'] === 'holdfast-acme-heartbeat-oncall'),
+      ).toMatchObject({
+        properties: { ScheduleExpression: 'rate(15 minutes)', State: 'ENABLED' },
+      });
+      expect(find(region, 'holdfast-acme-heartbeat-missing')).toMatchObject({
+        MetricName: 'heartbeat_missing',
+        Period: 900,
+        EvaluationPeriods: 2,
+        TreatMissingData: 'breaching',
+      });
+    }
+  });
+
+  it('leaves nothing behind in a plan that has none', () => {
+    const without = { ...acme, notifications: { oncall: { sns: true } } };
+    const traces = testStacks(without).resources.filter((one) => /heartbeat/i.test(one.logicalId));
+    expect(traces).toEqual([]);
+    for (const names of [ruleNames(without), alarmNames(without, 'primary')])
+      expect(names.filter((name) => /heartbeat/.test(name))).toEqual([]);
   });
 });
 

@@ -38,11 +38,15 @@ const options: esbuild.BuildOptions = {
 };
 
 /**
- * Bundles every function into `folder`/<name>/index.mjs with the plan beside it, and returns the folder. A bundle whose
+ * Bundles every function, or those of the `names`, into `folder`/<name>/index.mjs with the plan beside it, and returns the folder. A bundle whose
  * inputs did not change is not built again; one whose bytes did not change makes no new asset.
  */
-export function buildLambdas(plan: Plan, folder = path.join(root, '.cache/functions', plan.name)): string {
-  for (const [name, entry] of Object.entries(functionEntries)) {
+export function buildLambdas(
+  plan: Plan,
+  folder = path.join(root, '.cache/functions', plan.name),
+  names = Object.keys(functionEntries),
+): string {
+  for (const [name, entry] of Object.entries(functionEntries).filter(([one]) => names.includes(one))) {
     const target = path.join(folder, name);
     const stamp = path.join(folder, `${name}.inputs.json`);
     fs.mkdirSync(target, { recursive: true });

@@ -189,7 +189,7 @@ describe('functions', () => {
     );
     const roles = new Set(perRegion.map(({ properties }) => properties['Role']));
     expect(roles.size).toBe(perRegion.length);
-    expect(perRegion).toHaveLength(5);
+    expect(perRegion).toHaveLength(6);
   });
 });
 

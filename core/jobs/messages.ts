@@ -56,6 +56,18 @@ export const checkCopyReplySchema = z.strictObject({
   caughtUp: z.array(recoveryPointIdSchema),
 });
 
+/** Which channel of the plan, as its rule says. */
+export const heartbeatRequestSchema = z.looseObject({ channel: z.string().min(1) });
+
+export const heartbeatReplySchema = z.strictObject({
+  channel: z.string(),
+  sent: z.boolean(),
+  /** Why it was kept back; never an address. */
+  reasons: z.array(z.string()),
+});
+
+export type HeartbeatReply = z.output<typeof heartbeatReplySchema>;
+
 export const finishRequestSchema = z.strictObject({ jobId: z.string().min(1) });
 
 export const finishReplySchema = z.strictObject({

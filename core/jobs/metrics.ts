@@ -23,6 +23,8 @@ export const metricNames = {
   backupSizeBytes: 'backup_size_bytes',
   /** Age of the newest protected point as this Region's replica of the catalogue knows it; Count of hours per source. */
   backupAgeHours: 'backup_age_hours',
+  /** 1 when a heartbeat was due and did not leave the account, else 0; per plan. */
+  heartbeatMissing: 'heartbeat_missing',
   /** 1 while the other Region's vault does not answer the copy check, else 0; per plan, so that one outage is one alarm. */
   peerDown: 'peer_down',
   /** Copies that were not complete within the time allowed; Count per source. */

@@ -64,6 +64,7 @@ export const checkCopySettingsSchema = z.object({ ...planSettings, ...vaultSetti
 export const finishJobSettingsSchema = reporterSchema;
 export const failJobSettingsSchema = reporterSchema;
 export const deadManSettingsSchema = reporterSchema;
+export const heartbeatSettingsSchema = reporterSchema;
 
 /** What a task definition sets once, the same for every job. */
 export const taskStaticSettingsSchema = z.object({
@@ -183,6 +184,7 @@ export type CheckCopyEnvironment = EnvironmentOf<typeof checkCopySettingsSchema>
 export type FinishJobEnvironment = EnvironmentOf<typeof finishJobSettingsSchema>;
 export type FailJobEnvironment = EnvironmentOf<typeof failJobSettingsSchema>;
 export type DeadManEnvironment = EnvironmentOf<typeof deadManSettingsSchema>;
+export type HeartbeatEnvironment = EnvironmentOf<typeof heartbeatSettingsSchema>;
 export type TaskStaticEnvironment = EnvironmentOf<typeof taskStaticSettingsSchema>;
 export type TaskJobEnvironment = EnvironmentOf<typeof taskJobSettingsSchema>;
 
@@ -193,6 +195,7 @@ export const lambdaSettings = {
   'finish-job': finishJobSettingsSchema,
   'fail-job': failJobSettingsSchema,
   'dead-man': deadManSettingsSchema,
+  heartbeat: heartbeatSettingsSchema,
 } as const;
 
 /** Reads a process's settings once, at its start. @throws SETTING_INVALID naming every setting that does not fit; never a value. */

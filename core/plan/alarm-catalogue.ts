@@ -15,7 +15,9 @@ export interface AlarmFacts {
   /** The Region that has it. @default - both */
   readonly only?: 'primary' | 'standby';
   /** Plans that have it. @default - all */
-  readonly when?: (plan: Pick<Plan, 'notifications'>) => boolean;
+  readonly when?: (plan: Plan) => boolean;
+  /** It listens to an EventBridge rule of its name. */
+  readonly rule?: true;
 }
 
 /**
@@ -70,46 +72,61 @@ export const alarmKinds = {
     says: 'Someone tried to change what protects the vault: lock, replication, lifecycle or policy.',
     tells: 'event',
     per: 'plan',
+    rule: true,
   },
   'key-endangered': {
     says: 'Someone tried to disable or delete a key of the vault, or to change its policy.',
     tells: 'event',
     per: 'plan',
+    rule: true,
   },
   'vault-object-deleted': {
     says: 'A version of an object in the vault was deleted, or hidden behind a delete marker.',
     tells: 'event',
     per: 'plan',
+    rule: true,
   },
   'watch-endangered': {
     says: 'Someone tried to silence the alarms: to delete, disable or change an alarm or a rule, or to delete a stack.',
     tells: 'event',
     per: 'plan',
+    rule: true,
   },
   'topic-endangered': {
     says: 'Someone tried to delete the topic of the alarms, to change it, or to take a subscriber away.',
     tells: 'event',
     per: 'plan',
+    rule: true,
   },
   'jobs-changed': {
     says: 'Someone tried to change what runs, or when: a schedule, a function, a state machine or a task definition.',
     tells: 'event',
     per: 'plan',
+    rule: true,
   },
   'roles-changed': {
     says: "Someone tried to change a role that the vault's policy exempts, or outside a deployment one of Holdfast's.",
     tells: 'event',
     per: 'plan',
+    rule: true,
   },
   'exempt-role-used': {
     says: 'Someone took on the retention role or the break-glass role, or tried to, or acts as one of them.',
     tells: 'event',
     per: 'plan',
+    rule: true,
+  },
+  'heartbeat-missing': {
+    says: 'No heartbeat left the account: something that would ring is not in place, or the address does not take it.',
+    tells: 'state',
+    per: 'plan',
+    when: (plan) => heartbeatsOf(plan).length > 0,
   },
   'trail-endangered': {
     says: 'Someone tried to stop, delete or change a CloudTrail trail; without one the alarms for tampering hear nothing.',
     tells: 'event',
     per: 'plan',
+    rule: true,
   },
 } as const satisfies Record<string, AlarmFacts>;
 
@@ -132,4 +149,25 @@ export function alarmNames(plan: Plan, role: 'primary' | 'standby'): string[] {
         ? [alarmName(plan, kind as AlarmKind)]
         : plan.sources.map(({ id }) => alarmName(plan, kind as AlarmKind, id)),
     );
+}
+
+/** The rules of a plan in either Region: what alarms listen to, and what starts the functions that watch. */
+export function ruleNames(plan: Plan): string[] {
+  const { prefix } = deploymentNames(plan);
+  return [
+    ...Object.entries<AlarmFacts>(alarmKinds)
+      .filter(([, { rule }]) => rule === true)
+      .map(([kind]) => `${prefix}-${kind}`),
+    `${prefix}-dead-man`,
+    ...heartbeatsOf(plan).map(({ ruleName }) => ruleName),
+  ];
+}
+
+/** The channels of a plan that have a heartbeat, each with the name of its rule. */
+export function heartbeatsOf(plan: Pick<Plan, 'name' | 'account' | 'notifications'>) {
+  return Object.entries(plan.notifications).flatMap(([channel, { heartbeat }]) =>
+    heartbeat === undefined
+      ? []
+      : [{ channel, heartbeat, ruleName: `${deploymentNames(plan).prefix}-heartbeat-${channel}` }],
+  );
 }

@@ -30,7 +30,14 @@ export interface DeploymentNames {
   stack(name: StackName): string;
 }
 
-export const lambdaNames = ['claim-job', 'check-copy', 'finish-job', 'fail-job', 'dead-man'] as const;
+export const lambdaNames = [
+  'claim-job',
+  'check-copy',
+  'finish-job',
+  'fail-job',
+  'dead-man',
+  'heartbeat',
+] as const;
 export type LambdaName = (typeof lambdaNames)[number];
 export const stateMachineNames = ['backup', 'restore', 'restore-test'] as const;
 export type StateMachineName = (typeof stateMachineNames)[number];

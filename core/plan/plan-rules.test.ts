@@ -289,3 +289,30 @@ describe('secrets in clear', () => {
     expect(JSON.stringify(problems)).not.toContain('AKIAABCDEFGHIJKLMNOP');
   });
 });
+
+describe('heartbeats', () => {
+  const url = 'https://dead-man.example/abc/{region}';
+  const at = 'notifications.oncall.heartbeat';
+  it.each([{ url, every: '5m' }, { url: `${url}?x=1`, every: '6h' }, { secret: 'acme/heartbeat' }])(
+    'take %j',
+    (heartbeat) => {
+      expect(problemsOf(change('notifications.oncall', { sns: true, heartbeat }))).toEqual([]);
+    },
+  );
+
+  it.each([
+    [{}, at, 'no address'],
+    [{ url, secret: 'acme/heartbeat' }, at, 'two addresses'],
+    [{ url: 'https://dead-man.example/abc' }, `${at}.url`, 'does not say which Region'],
+    [{ url: 'http://dead-man.example/{region}' }, `${at}.url`, 'does not fit'],
+    [{ url: 'https://me:secret@dead-man.example/{region}' }, `${at}.url`, 'is a secret in clear'],
+    [{ url, every: '299s' }, `${at}.every`, 'does not fit'],
+    [{ url, every: '301s' }, `${at}.every`, 'does not fit'],
+    [{ url, every: '4m' }, `${at}.every`, 'does not fit'],
+    [{ url, every: '361m' }, `${at}.every`, 'does not fit'],
+  ])('refuse %j', (heartbeat, path, message) => {
+    const problem = only(change('notifications.oncall', { sns: true, heartbeat }));
+    expect(problem).toMatchObject({ code: 'PLAN_INVALID', path });
+    expect(problem.message).toContain(message);
+  });
+});

@@ -15,6 +15,7 @@ import {
   type PlanPath,
   showValue,
 } from './plan-problem.ts';
+import { heartbeatRules } from './heartbeat-rules.ts';
 import { isTimeZone, longestInterval, nearestTimeZone, ScheduleError } from './schedule.ts';
 import { clearSecret, valueAt } from './schema-findings.ts';
 import { nearest } from './suggest.ts';
@@ -34,6 +35,7 @@ export function planRules(document: unknown, now: Date): Finding[] {
     ...connectionRules(document),
     ...vaultRules(document),
     ...targetRules(document),
+    ...heartbeatRules(document),
     ...failoverMembers(document),
   ];
 }

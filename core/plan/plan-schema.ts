@@ -188,7 +188,32 @@ const vault = z.strictObject({
     .describe('S3 Replication Time Control: copies within 15 minutes by contract, for a price per GB.'),
 });
 
+const heartbeat = z
+  .strictObject({
+    url: z
+      .string()
+      .regex(/^https:\/\/\S+$/, 'an address that begins with https://')
+      .optional()
+      .describe(
+        'HTTPS address of a dead-man service. `{region}` in it, which must be there, becomes the Region that calls: each Region reports by itself, or one would keep the other quiet. Either `url` or `secret`.',
+      ),
+    secret: secretName
+      .optional()
+      .describe(
+        'Secrets Manager name, the same in both Regions, of a secret whose whole value is the address; give each Region one of its own.',
+      ),
+    every: duration
+      .default('15m')
+      .describe(
+        'How often it is called: whole minutes, from 5m to 6h. Let the service ring after twice as long.',
+      ),
+  })
+  .describe(
+    'A call that leaves the account while all is well: alarms and rules in place and enabled, somebody subscribed, the newest protected point of every source within its RPO. It stays away otherwise, and the service outside rings.',
+  );
+
 const channel = z.strictObject({
+  heartbeat: heartbeat.optional(),
   sns: z
     .literal(true)
     .describe(

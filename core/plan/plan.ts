@@ -77,4 +77,15 @@ export interface TargetPlan {
 
 export interface ChannelPlan {
   readonly sns: boolean;
+  readonly heartbeat?: HeartbeatPlan;
+}
+
+/** An address outside the account that is called while all is well: `url`, or `secret`, which holds it. */
+export interface HeartbeatPlan {
+  /** `{region}` in it stands for the Region that calls. */
+  readonly url?: string;
+  /** Secrets Manager name, in every Region. */
+  readonly secret?: string;
+  /** Whole minutes. */
+  readonly everySeconds: number;
 }

@@ -1,7 +1,7 @@
 import { parseDuration } from './duration.ts';
 import { objectivesOf } from './plan-rules.ts';
 import type { ConnectionDocument, PlanDocument, SourceDocument } from './plan-schema.ts';
-import type { ConnectionPlan, Plan, SourcePlan } from './plan.ts';
+import type { ChannelPlan, ConnectionPlan, Plan, SourcePlan } from './plan.ts';
 import { longestInterval } from './schedule.ts';
 import { HoldfastError } from '../errors.ts';
 
@@ -32,8 +32,16 @@ export function resolvePlan(document: PlanDocument, options: ResolveOptions): Pl
       region: target.region,
       connection: resolveConnection(target.connection),
     })),
-    notifications: document.notifications,
+    notifications: Object.fromEntries(
+      Object.entries(document.notifications).map(([id, channel]) => [id, resolveChannel(channel)]),
+    ),
   };
+}
+
+function resolveChannel({ sns, heartbeat }: PlanDocument['notifications'][string]): ChannelPlan {
+  if (heartbeat === undefined) return { sns };
+  const { every, ...where } = heartbeat;
+  return { sns, heartbeat: { ...where, everySeconds: parseDuration(every) ?? 0 } };
 }
 
 function resolveSource(document: PlanDocument, id: string, now: Date): SourcePlan {

@@ -1,4 +1,4 @@
-import type { StateMachineName } from '../../core/plan/names.ts';
+import type { LambdaName, StateMachineName } from '../../core/plan/names.ts';
 import type { Deployment } from '../deployment.ts';
 
 /** Pages of the AWS console, without the host: `https://<region>.console.aws.amazon.com/` stands before them. */
@@ -23,4 +23,8 @@ export function deepLinkToEventHistory(region: string, eventSource: string): str
 
 export function deepLinkToBucket(deployment: Deployment, region: string, bucketRegion: string): string {
   return `s3/buckets/${deployment.names.vaultBucket(bucketRegion)}?region=${region}`;
+}
+
+export function deepLinkToFunction(deployment: Deployment, region: string, name: LambdaName): string {
+  return `lambda/home?region=${region}#/functions/${deployment.names.lambda(name)}?tab=monitoring`;
 }

@@ -7,6 +7,7 @@ import { metricNames } from '../../core/jobs/metrics.ts';
 import type { Deployment, Side } from '../deployment.ts';
 import { AlarmTopic } from './alarm-topic.ts';
 import { deepLinkToBucket, deepLinkToQueue } from './deep-link.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { HoldfastAlarm, holdfastMetric } from './holdfast-alarm.ts';
 import type { HoldfastFunction } from './holdfast-function.ts';
 import { SourceAlarms } from './source-alarms.ts';
@@ -66,6 +67,7 @@ export class Watch extends Construct {
       threshold: 0,
       deepLink: deepLinkToQueue(deployment, side.region),
     });
+    new Heartbeat(this, 'Heartbeat', { deployment, side, topic });
     new TamperWatch(this, 'Tampering', { deployment, side, keys, topic });
   }
 }

@@ -1,0 +1,108 @@
+import { Duration } from 'aws-cdk-lib';
+import * as events from 'aws-cdk-lib/aws-events';
+import * as targets from 'aws-cdk-lib/aws-events-targets';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as sns from 'aws-cdk-lib/aws-sns';
+import { Construct } from 'constructs';
+import { metricNames } from '../../core/jobs/metrics.ts';
+import type { HeartbeatEnvironment } from '../../core/jobs/settings.ts';
+import { heartbeatsOf } from '../../core/plan/alarm-catalogue.ts';
+import type { Deployment, Side } from '../deployment.ts';
+import { acknowledge } from './acknowledgements.ts';
+import { deepLinkToFunction } from './deep-link.ts';
+import { HoldfastAlarm, holdfastMetric } from './holdfast-alarm.ts';
+import { HoldfastFunction } from './holdfast-function.ts';
+import { planEnvironment } from './runtime-environment.ts';
+import { grantSecrets } from './secret-access.ts';
+
+export interface HeartbeatProps {
+  readonly deployment: Deployment;
+  readonly side: Side;
+  readonly topic: sns.ITopic;
+}
+
+/**
+ * Calls an address outside the account while everything that would ring here is in place. It runs outside any VPC, which
+ * is how a function reaches the internet without more.
+ */
+export class Heartbeat extends Construct {
+  constructor(scope: Construct, id: string, props: HeartbeatProps) {
+    super(scope, id);
+    const { deployment, side, topic } = props;
+    const heartbeats = heartbeatsOf(deployment.plan);
+    if (heartbeats.length === 0) return;
+    const environment: HeartbeatEnvironment = planEnvironment(deployment, side);
+    const fn = new HoldfastFunction(this, 'heartbeat', {
+      deployment,
+      bundle: 'heartbeat',
+      functionName: deployment.names.lambda('heartbeat'),
+      description: 'Tells an address outside the account that alarms and recovery points are in order',
+      environment,
+    });
+    this.#allow(props, fn);
+    grantSecrets(
+      fn.role,
+      { deployment, side },
+      heartbeats.flatMap(({ heartbeat: { secret } }) =>
+        secret === undefined ? [] : [{ connection: { secret } }],
+      ),
+    );
+    for (const { channel, heartbeat, ruleName } of heartbeats) {
+      const every = Duration.seconds(heartbeat.everySeconds);
+      new events.Rule(this, channel, {
+        ruleName,
+        description: `Sends the heartbeat of ${channel}`,
+        schedule: events.Schedule.rate(every),
+        targets: [
+          new targets.LambdaFunction(fn.function, {
+            event: events.RuleTargetInput.fromObject({ channel }),
+            retryAttempts: 1,
+            maxEventAge: Duration.minutes(5),
+          }),
+        ],
+      });
+    }
+    const slowest = Math.max(...heartbeats.map(({ heartbeat }) => heartbeat.everySeconds));
+    new HoldfastAlarm(this, 'Missing', {
+      deployment,
+      region: side.region,
+      topic,
+      kind: 'heartbeat-missing',
+      metric: holdfastMetric(deployment, metricNames.heartbeatMissing, { statistic: 'Maximum' }).with({
+        period: Duration.seconds(slowest),
+      }),
+      threshold: 0,
+      evaluationPeriods: 2,
+      silence: 'bad',
+      deepLink: deepLinkToFunction(deployment, side.region, 'heartbeat'),
+    });
+  }
+
+  /** To look at what would ring: reading alone, by the prefix of the plan's names where the service knows one. */
+  #allow({ deployment, side, topic }: HeartbeatProps, fn: HoldfastFunction): void {
+    const arn = (service: string, what: string) =>
+      `arn:aws:${service}:${side.region}:${deployment.plan.account}:${what}`;
+    const [alarms, allRules, rules] = [
+      arn('cloudwatch', 'alarm:*'),
+      arn('events', 'rule/*'),
+      arn('events', `rule/${deployment.names.prefix}-*`),
+    ];
+    const allow = (actions: string[], resources: string[]) =>
+      fn.role.addToPolicy(new iam.PolicyStatement({ actions, resources }));
+    allow(['cloudwatch:DescribeAlarms'], [alarms]);
+    allow(['events:ListRules'], [allRules]);
+    allow(['events:ListTargetsByRule'], [rules]);
+    allow(['sns:ListSubscriptionsByTopic'], [topic.topicArn]);
+    for (const resource of [alarms, allRules])
+      acknowledge(
+        fn.role,
+        `AwsSolutions-IAM5[Resource::${resource}]`,
+        'Listing by prefix is asked of all alarms and rules of the Region; it reads and changes nothing.',
+      );
+    acknowledge(
+      fn.role,
+      `AwsSolutions-IAM5[Resource::${rules}]`,
+      'The rules of this deployment, by the prefix of its names.',
+    );
+  }
+}
