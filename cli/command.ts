@@ -5,6 +5,10 @@ export function exampleText(examples: readonly string[]): string {
   return `\nExample${examples.length > 1 ? 's' : ''}:\n${examples.map((example) => `  $ ${example}\n`).join('')}`;
 }
 
+/** `--strict` of both kinds of restore. */
+export const strictAbout =
+  'fail when an object cannot be made although every row is in; without it the job is done, and the exit code is 5 all the same';
+
 /** A command with what every command has: `--json` and an example. */
 export function command(
   parent: Command,

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { collect, command, group } from './command.ts';
+import { collect, command, group, strictAbout } from './command.ts';
 
 /** Commands for what `cdk deploy` built; everything is found through the plan file. */
 export function addDeployedCommands(program: Command): void {
@@ -38,6 +38,7 @@ function addJobCommands(program: Command): void {
     .requiredOption('--source <source>', 'source of the plan')
     .requiredOption('--to <target>', 'target of the plan; it must be empty')
     .option('--table <schema.table>', 'only this table; may be given several times', collect)
+    .option('--strict', strictAbout)
     .option('--wait', 'follow the job to its end')
     .action(async (id: string, options) => (await import('./deployed/start.ts')).startRestore(id, options));
   withPlan(

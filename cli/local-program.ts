@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { addLocalCanaryCommands } from './local-canary-program.ts';
-import { collect, command, group } from './command.ts';
+import { collect, command, group, strictAbout } from './command.ts';
 
 const vaultAbout = 'where backups are: a folder, file:///folder or s3://bucket/prefix';
 const keyAbout = 'key file of the vault (default: ~/.config/holdfast/vault.key)';
@@ -61,6 +61,7 @@ function addRestore(local: Command): void {
     .requiredOption('--source <name>', 'name of the source in the vault')
     .requiredOption('--to <url>', `an empty database: ${urlAbout}`)
     .option('--table <schema.table>', 'only this table; may be given several times', collect)
+    .option('--strict', strictAbout)
     .option('--key-file <file>', keyAbout)
     .option('--connections <n>', 'tables that are written in parallel, 1 to 64', '4')
     .action(async (id: string, options) => (await import('./local/restore.ts')).localRestore(id, options));

@@ -202,6 +202,38 @@ describe('holdfast local', () => {
     ).toEqual([{ relname: 'kept' }]);
   });
 
+  it('ends with code 5 when an object is missing although all rows are in, strict or not', async () => {
+    await query('postgres', 'create database orphans');
+    await query(
+      'orphans',
+      `create table parent (id int primary key); create table child (parent int references parent);
+       set session_replication_role = replica; insert into child values (2)`,
+    );
+    const made = await cli(
+      `local backup --engine postgres --url ${url('orphans')} --vault vault --source orphans`,
+    );
+    expect(failureOf(made)).toBe('');
+    const restore = async (name: string, more: string) => {
+      await query('postgres', `create database ${name}`);
+      const from = `local restore latest --vault vault --source orphans --to ${url(name)}`;
+      const result = await cli(`${from}${more}`);
+      expect(await query(name, 'table child')).toEqual([{ parent: 2 }]);
+      return result;
+    };
+    const text = await restore('faulty_a', '');
+    expect(text.code).toBe(5);
+    expect(text.stdout).toContain(
+      'restored with faults: every row is in, and 1 object is not as in the source',
+    );
+    expect(text.stdout).toContain(
+      '    FK CONSTRAINT public.child child_parent_fkey: insert or update on table',
+    );
+    const json = await restore('faulty_b', ' --json');
+    expect([json.code, json.json().faults.length, json.json().faults[0].sqlState]).toEqual([5, 1, '23503']);
+    const strict = await restore('faulty_c', ' --strict --json');
+    expect([strict.code, strict.json().error.code]).toEqual([5, 'RESTORED_WITH_FAULTS']);
+  });
+
   it('refuses the wrong key and makes no new one for a vault that has points', async () => {
     await cli(
       `local backup --engine postgres --url ${url('shop')} --vault other --source x1 --key-file keys/other.key`,

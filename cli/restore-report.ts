@@ -1,5 +1,5 @@
 import { type JobKind, type JobResult, jobResultSchema } from '../core/catalog/job.ts';
-import { HoldfastError } from '../core/errors.ts';
+import { errorCatalogue, HoldfastError } from '../core/errors.ts';
 import { formatDuration } from '../core/plan/duration.ts';
 import { formatTime } from './tables.ts';
 
@@ -10,14 +10,38 @@ type Findings = Pick<
 
 /** What a person reads at the end of a restore: how far the data reaches, what was checked, what was not, what comes next. */
 export function describeRestored(result: Findings, kind: JobKind): string[] {
-  const { checks = [], notChecked = [] } = result;
+  const { checks = [], notChecked = [], faults = [] } = result;
   const failed = checks.filter(({ ok }) => !ok).length;
   return [
     ...reachOf(result),
     ...checks.map(({ ok, name, detail }) => `  ${ok ? 'held' : 'FAILED'}: ${name} (${detail})`),
     ...notChecked.map((what) => `  not checked: ${what}`),
+    ...describeFaults(faults),
     ...(checks.length === 0 || kind !== 'restore' ? [] : [`  ${nextStep(failed)}`]),
   ];
+}
+
+const shownFaults = 20;
+
+function describeFaults(faults: NonNullable<Findings['faults']>): string[] {
+  if (faults.length === 0) return [];
+  const more = faults.length - shownFaults;
+  return [
+    `  restored with faults: every row is in, and ${faults.length} object${faults.length === 1 ? ' is' : 's are'} not as in the source`,
+    ...faults
+      .slice(0, shownFaults)
+      .map(
+        ({ object, message, sqlState }) =>
+          `    ${object}: ${message}${sqlState === undefined ? '' : ` (${sqlState})`}`,
+      ),
+    ...(more > 0 ? [`    and ${more} more; --json has all of them`] : []),
+  ];
+}
+
+/** Of a job that is done: 0, 5 when objects are missing, 1 for a restore test that did not pass. */
+export function exitCodeOf({ faults = [], verdict }: Pick<JobResult, 'faults' | 'verdict'>): number {
+  if (verdict !== undefined && verdict !== 'PASSED') return 1;
+  return faults.length === 0 ? 0 : errorCatalogue.RESTORED_WITH_FAULTS.exitCode;
 }
 
 /** What a failed restore had found out, for whoever gets only the error. */
@@ -41,12 +65,18 @@ export function restoredJson(result: Findings) {
 }
 
 /** One line of the same, for lists. */
-export function summarizeRestored({ checks = [], recoveredTo, measuredRpoSeconds }: Findings): string {
+export function summarizeRestored({
+  checks = [],
+  faults = [],
+  recoveredTo,
+  measuredRpoSeconds,
+}: Findings): string {
   const failed = checks.filter(({ ok }) => !ok).length;
   return [
     ...(checks.length === 0
       ? []
       : [failed > 0 ? `${failed} of ${checks.length} checks FAILED` : `${checks.length} checks held`]),
+    ...(faults.length === 0 ? [] : [`${faults.length} FAULTS`]),
     ...(recoveredTo === undefined ? [] : [`data up to ${formatTime(recoveredTo.at)} (${recoveredTo.by})`]),
     ...(measuredRpoSeconds === undefined ? [] : [`measured RPO ${formatDuration(measuredRpoSeconds)}`]),
   ].join(', ');

@@ -78,6 +78,9 @@ export const errorCatalogue = {
   TOOL_MISSING: failed('a program that the engine needs was not found or has the wrong version'),
   TOOL_FAILED: failed('a child process of the engine ended with an error'),
   DISK_FULL: failed('a disk ran out of space'),
+  ROWS_NOT_RESTORED: failed(
+    'the target did not take all rows of the recovery point; what it did not is named, everything else is in',
+  ),
   ITEM_NOT_FOUND: notFound('the recovery point has no such table or item'),
   NOT_TESTABLE_HERE: failed('the restore test cannot be done in this place: never counted as passed'),
   RESTORED_WITH_FAULTS: {

@@ -6,7 +6,7 @@ import { assertNever, type ErrorCode, errorCatalogue, errorName, HoldfastError }
 import { describeActivity, isMovingRows } from '../../core/jobs/activity.ts';
 import { formatDuration } from '../../core/plan/duration.ts';
 import { formatBytes, formatCount, type ProgressState } from '../progress.ts';
-import { describeRestored } from '../restore-report.ts';
+import { describeRestored, exitCodeOf } from '../restore-report.ts';
 import type { CommandContext, CommandResult } from '../run-command.ts';
 import { type Deployment, isSilence, openCatalog } from './deployment.ts';
 import { executionReader, type ExecutionState } from './executions.ts';
@@ -95,7 +95,7 @@ function ended(followed: Followed, execution: ExecutionState, job: Job | undefin
       return {
         json: { ...job, executionArn },
         text: describeResult(job),
-        exitCode: job.result.verdict === undefined || job.result.verdict === 'PASSED' ? 0 : 1,
+        exitCode: exitCodeOf(job.result),
       };
     case 'failed':
       throw failure(job.error.code, job.error.message, {

@@ -23,6 +23,7 @@ export interface StartRestoreOptions extends StartOptions {
   readonly source: string;
   readonly to: string;
   readonly table?: readonly string[];
+  readonly strict?: boolean;
 }
 
 /** `holdfast restore ID` */
@@ -30,10 +31,16 @@ export async function startRestore(id: string, options: StartRestoreOptions): Pr
   await runCommand(options, async (command) => {
     const recoveryPoint = requirePointId(id);
     const deployment = await openDeployment(options);
-    const { source, to, table } = options;
+    const { source, to, table, strict } = options;
     sourceOf(deployment.plan, source);
     targetOf(deployment, to);
-    const input = { source, recoveryPoint, target: to, ...(table !== undefined && { tables: table }) };
+    const input = {
+      source,
+      recoveryPoint,
+      target: to,
+      ...(table !== undefined && { tables: table }),
+      ...(strict === true && { strict }),
+    };
     return start({ deployment, command, options, machine: 'restore', input });
   });
 }

@@ -1,7 +1,7 @@
 import { canaryKey } from '../../core/canary/canary.ts';
 import { readKeyFile } from '../../core/vault/key-file.ts';
 import { runRestore } from '../../core/jobs/run-restore.ts';
-import { describeRestored, restoredJson, resultOf } from '../restore-report.ts';
+import { describeRestored, exitCodeOf, restoredJson, resultOf } from '../restore-report.ts';
 import { formatCount, formatSeconds } from '../progress.ts';
 import { type CommonOptions, runCommand } from '../run-command.ts';
 import { describeConnection, readConnection } from './connection.ts';
@@ -18,6 +18,7 @@ export interface LocalRestoreOptions extends CommonOptions, VaultOptions {
   readonly source: string;
   readonly to: string;
   readonly table?: readonly string[];
+  readonly strict?: boolean;
   readonly connections: string;
 }
 
@@ -45,6 +46,7 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
       canaryKey: async () =>
         canaryKey((await readKeyFile(options.keyFile ?? defaultKeyFile(process.env))).canary),
       ...(options.table !== undefined && { tables: options.table }),
+      ...(options.strict !== undefined && { strict: options.strict }),
     }).catch((error: unknown) => {
       for (const line of describeRestored(resultOf(error) ?? {}, 'restore')) command.progress.say(line);
       throw error;
@@ -58,6 +60,7 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
         `restored ${result.recoveryPointId} into ${describeConnection(connection)}: ${formatCount(rows)} rows in ${items} items, ${formatSeconds(seconds)}`,
         ...describeRestored(result, 'restore'),
       ].join('\n'),
+      exitCode: exitCodeOf(result),
     };
   });
 }

@@ -141,6 +141,7 @@ describe('claimJob', () => {
       recoveryPoint: 'latest',
       target: 'shop-db-restored',
       tables: ['public.a b'],
+      strict: true,
     });
     const reply = await claimJob(standby, restore);
     expect(reply).toMatchObject({
@@ -149,6 +150,7 @@ describe('claimJob', () => {
       recoveryPointId: pointId,
     });
     if (reply.outcome !== 'claimed') throw new Error('not claimed');
+    expect(reply.environment).toContainEqual({ Name: 'HOLDFAST_STRICT', Value: 'true' });
     expect(reply.environment).toContainEqual({ Name: 'HOLDFAST_TABLES', Value: '["public.a b"]' });
     expect(reply.environment).toContainEqual({ Name: 'HOLDFAST_SECRET', Value: 'shop-db/restored' });
   });

@@ -38,6 +38,7 @@ export async function finishJob(deps: FinishJobDependencies, jobId: string): Pro
     seconds: result.seconds,
     ...(result.copy !== undefined && { copy: result.copy }),
     ...(result.verdict !== undefined && { verdict: result.verdict }),
+    ...(result.faults?.length && { faults: result.faults.length }),
   };
   return { reply, metrics: successMetrics(ended) };
 }
@@ -85,7 +86,12 @@ function resultOf(job: RunningJob, point: RecoveryPoint, at: Date): JobResult {
 
 function successMetrics(job: Extract<Job, { state: 'completed' }>): MetricValue[] {
   const { source, result } = job;
-  const count = (name: MetricValue['name']): MetricValue => ({ name, unit: 'Count', value: 1, source });
+  const count = (name: MetricValue['name'], value = 1): MetricValue => ({
+    name,
+    unit: 'Count',
+    value,
+    source,
+  });
   const seconds = (name: MetricValue['name']): MetricValue => ({
     name,
     unit: 'Seconds',
@@ -93,7 +99,11 @@ function successMetrics(job: Extract<Job, { state: 'completed' }>): MetricValue[
     source,
   });
   if (job.kind === 'restore') {
-    return [count(metricNames.restoresTotal), seconds(metricNames.restoreDurationSeconds)];
+    return [
+      count(metricNames.restoresTotal),
+      seconds(metricNames.restoreDurationSeconds),
+      count(metricNames.restoreFaults, result.faults?.length ?? 0),
+    ];
   }
   if (job.kind === 'restore-test') return [count(metricNames.restoreTestsTotal)];
   return [

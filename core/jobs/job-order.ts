@@ -114,6 +114,7 @@ function jobEnvironment(input: OrderInput): TaskJobEnvironment {
         ...shared,
         ...(target !== undefined && connectionOf(target)),
         HOLDFAST_TARGET: target?.id,
+        HOLDFAST_STRICT: request.strict === true ? 'true' : undefined,
         HOLDFAST_TABLES: request.tables?.length ? JSON.stringify(request.tables) : undefined,
       };
     default:

@@ -21,6 +21,8 @@ export const claimRequestSchema = z.strictObject({
   recoveryPoint: z.union([recoveryPointIdSchema, z.literal('latest')]).optional(),
   target: z.string().min(1).optional(),
   tables: z.array(z.string().min(1)).optional(),
+  /** A restore that leaves out an object fails. */
+  strict: z.boolean().optional(),
 });
 
 /** As ECS wants a container's environment. */
@@ -80,6 +82,8 @@ export const finishReplySchema = z.strictObject({
   seconds: z.number(),
   copy: z.enum(['protected', 'storedPeerDown']).optional(),
   verdict: z.enum(['PASSED', 'FAILED', 'NOT_TESTABLE_HERE']).optional(),
+  /** Objects that a restore could not make; missing for a clean one. */
+  faults: z.number().int().positive().optional(),
 });
 
 export const failRequestSchema = z.strictObject({

@@ -16,6 +16,8 @@ export const metricNames = {
   restoreTestsFailedTotal: 'restore_tests_failed_total',
   restoreTestsTotal: 'restore_tests_total',
   restoresTotal: 'restores_total',
+  /** Objects that a restore could not make although all rows are in; Count per source. */
+  restoreFaults: 'restore_faults',
   /** From the job's start to its end; Seconds per source. */
   backupDurationSeconds: 'backup_duration_seconds',
   restoreDurationSeconds: 'restore_duration_seconds',

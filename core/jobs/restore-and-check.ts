@@ -1,7 +1,7 @@
 import type { CanaryKey } from '../canary/canary.ts';
 import type { JobResult } from '../catalog/job.ts';
 import type { CheckResult, RestoreOutcome } from '../engines/engine.ts';
-import { errorCatalogue, type ErrorCode, HoldfastError } from '../errors.ts';
+import { errorCatalogue, type ErrorCode, HoldfastError, isHoldfastError } from '../errors.ts';
 import type { PassedOverRecoveryPoint, RecoveryPointReader } from '../vault/vault.ts';
 import { type JobContext, secondsSince } from './job-context.ts';
 import type { ProgressMeter } from './progress.ts';
@@ -38,6 +38,8 @@ export interface RestoreJob<Connection> extends JobContext<Connection>, CheckOrd
   readonly connect: () => Promise<Connection>;
   /** Only these, as `schema.table`. */
   readonly tables?: readonly string[];
+  /** True when an object that could not be made fails the job; the rows stay in the target. @default false */
+  readonly strict?: boolean;
   /** Newer points that whoever resolved `latest` could not take; told as warnings. */
   readonly passedOver?: readonly PassedOverRecoveryPoint[];
 }
@@ -52,19 +54,23 @@ export interface RestoreAndCheck {
 
 type Context<Connection> = Pick<
   RestoreJob<Connection>,
-  'engine' | 'connect' | 'connections' | 'tables' | 'signal' | 'log' | 'now' | keyof CheckOrder
+  'engine' | 'connect' | 'connections' | 'tables' | 'strict' | 'signal' | 'log' | 'now' | keyof CheckOrder
 >;
 
 /**
  * Restores, then checks what was restored: no restore is done before somebody looked at the data.
- * @throws CHECK_FAILED when a check does not hold; the data stays, and the findings name every check
+ * @throws CHECK_FAILED when a check does not hold; the data stays, and the findings name every check.
+ * RESTORED_WITH_FAULTS for a strict one. ROWS_NOT_RESTORED, with the faults among the findings
  */
 export async function restoreAndCheck<Connection>(
   context: Context<Connection>,
   work: RestoreAndCheck,
 ): Promise<void> {
   const { reader, meter, findings } = work;
-  const { outcome, phases } = await checkAndRestore(context, { reader, meter });
+  const { outcome, phases } = await checkAndRestore(context, { reader, meter }).catch((error: unknown) => {
+    findings.faults = faultsIn(error);
+    throw error;
+  });
   const { items, rows, faults } = outcome;
   const warnings = [...findings.warnings, ...outcome.warnings];
   Object.assign(findings, { items, rows, phases, warnings, faults: faults.map((fault) => ({ ...fault })) });
@@ -74,6 +80,26 @@ export async function restoreAndCheck<Connection>(
   await check({ ...context, connection: await context.connect() }, work);
   findings.phases.push({ name: 'check data', seconds: secondsSince(begun, context.now()) });
   requireChecks(findings.checks);
+  if (context.strict === true) requireNoFaults(findings.faults);
+}
+
+/** What a restore that did not bring in all rows had to name besides. */
+function faultsIn(error: unknown): RestoreFindings['faults'] {
+  if (!isHoldfastError(error, 'ROWS_NOT_RESTORED')) return [];
+  return [...((error.detail?.['faults'] ?? []) as RestoreFindings['faults'])];
+}
+
+function requireNoFaults(faults: RestoreFindings['faults']): void {
+  const [first] = faults;
+  if (first === undefined) return;
+  const more = faults.length === 1 ? '' : `, and ${faults.length - 1} more`;
+  throw new HoldfastError(
+    'RESTORED_WITH_FAULTS',
+    `all rows are in the target, but not ${first.object}: ${first.message}${more}`,
+    {
+      hint: 'the job names every fault; does the source have it too? mend it there, or make the objects by hand in the target, where the rows stay',
+    },
+  );
 }
 
 async function check<Connection>(

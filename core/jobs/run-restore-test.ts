@@ -5,6 +5,7 @@ import { abortReason, persist, secondsSince, takeUp } from './job-context.ts';
 import { jobErrorOf } from './job-error.ts';
 import { keepLease, taskLeaseSeconds } from './keep-lease.ts';
 import { ProgressMeter } from './progress.ts';
+import { recordable } from './recordable.ts';
 import {
   noFindings,
   type RestoreAndCheck,
@@ -24,7 +25,10 @@ export interface ScratchServer<Connection> {
   stop(): Promise<void>;
 }
 
-export interface RestoreTestJob<Connection> extends Omit<RestoreJob<Connection>, 'connect' | 'tables'> {
+export interface RestoreTestJob<Connection> extends Omit<
+  RestoreJob<Connection>,
+  'connect' | 'tables' | 'strict'
+> {
   readonly scratch: ScratchServer<Connection>;
 }
 
@@ -33,7 +37,8 @@ type Verdict = NonNullable<JobResult['verdict']>;
 /**
  * Proves a point: restores it into the scratch server, checks the data, tears the server down whatever happened, and
  * records the verdict with the job and the point. Anything but PASSED fails the job, so no test that could not be made is
- * ever green. @throws CHECK_FAILED, NOT_TESTABLE_HERE, and what the restore raised; the verdict is recorded before
+ * ever green. A fault is none either: whoever restores this point in a disaster would lack the object, and if the source
+ * itself has it (a row without its parent), this is when to learn of it. @throws CHECK_FAILED, RESTORED_WITH_FAULTS, NOT_TESTABLE_HERE, and what the restore raised; the verdict is recorded before
  */
 export async function runRestoreTest<Connection>(context: RestoreTestJob<Connection>): Promise<JobResult> {
   const begun = context.now();
@@ -78,7 +83,7 @@ async function testPoint<Connection>(
   }
   const connection = await scratch.prepare(reader.manifest);
   const connect = () => Promise.resolve(connection);
-  await restoreAndCheck({ ...context, connect }, { ...work, reader });
+  await restoreAndCheck({ ...context, connect, strict: true }, { ...work, reader });
 }
 
 /** Without a clean end of the scratch server the whole task would count as failed. */
@@ -112,9 +117,9 @@ async function conclude(
   };
   if (verdict !== undefined) await recordWithPoint(context, verdict, findings);
   if (error === undefined) {
-    await persist(() => catalog.complete(jobId, result, now()));
+    await persist(() => catalog.complete(jobId, recordable(result), now()));
   } else {
-    await persist(() => catalog.fail(jobId, { error: jobErrorOf(error), result }, now()));
+    await persist(() => catalog.fail(jobId, { error: jobErrorOf(error), result: recordable(result) }, now()));
   }
   return result;
 }

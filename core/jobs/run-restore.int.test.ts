@@ -18,6 +18,7 @@ import { HoldfastError } from '../errors.ts';
 import { openVault } from '../vault/open-vault.ts';
 import type { Manifest } from '../vault/manifest.ts';
 import type { Vault } from '../vault/vault.ts';
+import { finishJob } from './finish-job.ts';
 import { runBackup } from './run-backup.ts';
 import type { RestoreJob } from './restore-and-check.ts';
 import { runRestore } from './run-restore.ts';
@@ -289,6 +290,73 @@ describe('runRestore', () => {
     expect(await sql(target, `select count(*)::int as n from pg_class where oid >= 16384`)).toEqual([
       { n: 0 },
     ]);
+  });
+});
+
+describe('a source with a row that has no parent', () => {
+  let orphaned: RecoveryPoint;
+  const fault = {
+    object: 'FK CONSTRAINT public.child child_parent_fkey',
+    message: 'insert or update on table "child" violates foreign key constraint "child_parent_fkey"',
+    sqlState: '23503',
+  };
+  beforeAll(async () => {
+    const from = await newDatabase();
+    await sql(
+      from,
+      `create table parent (id int primary key); create table child (parent int references parent);
+       insert into parent values (1); insert into child values (1);
+       set session_replication_role = replica; insert into child values (2)`,
+    );
+    catalog = await newCatalog();
+    const jobId = await claim('backup');
+    orphaned = await runBackup({ ...context(jobId), onDdl: 'hold', connect: async () => from });
+  });
+  beforeEach(() => catalog.putRecoveryPoint(orphaned));
+
+  it('is restored with all rows, and the job names the key that does not hold', async () => {
+    const [jobId, target] = [await claim('restore'), await newDatabase()];
+    const connect = async () => target;
+    const result = await runRestore({ ...context(jobId), recoveryPointId: orphaned.id, connect });
+    expect(result.faults).toEqual([fault]);
+    expect(result.checks?.filter(({ ok }) => !ok)).toEqual([]);
+    expect(await sql(target, 'select count(*)::int as n from child')).toEqual([{ n: 2 }]);
+    expect(await catalog.getJob(jobId)).toMatchObject({ state: 'completed', result: { faults: [fault] } });
+    const { reply, metrics } = await finishJob({ catalog, now: () => new Date() }, jobId);
+    expect(reply.faults).toBe(1);
+    expect(metrics).toContainEqual({ name: 'restore_faults', unit: 'Count', value: 1, source });
+  });
+
+  it('fails a strict restore, which leaves the rows and records the fault', async () => {
+    const [jobId, target] = [await claim('restore'), await newDatabase()];
+    const job = {
+      ...context(jobId),
+      recoveryPointId: orphaned.id,
+      connect: async () => target,
+      strict: true,
+    };
+    await expect(runRestore(job)).rejects.toMatchObject({
+      code: 'RESTORED_WITH_FAULTS',
+      message: expect.stringContaining(fault.object),
+    });
+    expect(await sql(target, 'select count(*)::int as n from child')).toEqual([{ n: 2 }]);
+    expect(await catalog.getJob(jobId)).toMatchObject({ state: 'failed', result: { faults: [fault] } });
+  });
+
+  it('fails its restore test, because a restore in a disaster would lack the key', async () => {
+    const jobId = await claim('restore-test');
+    const target = await newDatabase();
+    const scratch = {
+      unsuitedFor: async () => undefined,
+      prepare: async () => target,
+      stop: async () => undefined,
+    };
+    const job = { ...context(jobId), recoveryPointId: orphaned.id, scratch };
+    await expect(runRestoreTest(job)).rejects.toMatchObject({ code: 'RESTORED_WITH_FAULTS' });
+    expect(await catalog.getJob(jobId)).toMatchObject({
+      state: 'failed',
+      result: { verdict: 'FAILED', faults: [fault] },
+    });
   });
 });
 

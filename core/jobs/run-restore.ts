@@ -6,12 +6,14 @@ import { abortReason, persist, secondsSince, takeUp } from './job-context.ts';
 import { jobErrorOf } from './job-error.ts';
 import { keepLease, taskLeaseSeconds } from './keep-lease.ts';
 import { ProgressMeter } from './progress.ts';
+import { recordable } from './recordable.ts';
 import { noFindings, type RestoreJob, restoreAndCheck } from './restore-and-check.ts';
 
 /**
  * Restores into an empty target, checks what is there then, and completes the job. Every object is checked before the target
  * is touched; the engine refuses a target that holds data, so nothing is ever overwritten.
- * @throws CHECK_FAILED after the job was recorded as failed with all that was found, which is also the error's `detail.result`
+ * @throws CHECK_FAILED, RESTORED_WITH_FAULTS, ROWS_NOT_RESTORED after the job was recorded as failed with all that was found,
+ * which is also the error's `detail.result`
  */
 export async function runRestore<Connection>(context: RestoreJob<Connection>): Promise<JobResult> {
   const begun = context.now();
@@ -42,15 +44,16 @@ export async function runRestore<Connection>(context: RestoreJob<Connection>): P
     await restoreAndCheck({ ...context, signal }, { reader, meter, findings, orderedAt });
     const result = resultNow();
     await keeper.stop();
-    await persist(() => context.catalog.complete(job.id, result, context.now()));
+    await persist(() => context.catalog.complete(job.id, recordable(result), context.now()));
     return result;
   } catch (error) {
     const reason = abortReason(error, context.signal, keeper.signal);
-    if (findings.checks.length === 0) throw reason;
+    if (findings.checks.length === 0 && findings.faults.length === 0) throw reason;
     await keeper.stop();
-    const failure = { error: jobErrorOf(reason), result: resultNow() };
+    const result = resultNow();
+    const failure = { error: jobErrorOf(reason), result: recordable(result) };
     await persist(() => context.catalog.fail(job.id, failure, context.now()));
-    throw withResult(reason, failure.result);
+    throw withResult(reason, result);
   } finally {
     await keeper.stop();
   }

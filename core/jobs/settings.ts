@@ -142,6 +142,10 @@ export const taskJobSettingsSchema = z.object({
     .describe(
       'How stored objects are locked: until the time for everybody, or for all who may not bypass it.',
     ),
+  HOLDFAST_STRICT: z
+    .stringbool()
+    .default(false)
+    .describe('true: a restore fails when it could not make an object of the source; its rows stay.'),
   HOLDFAST_TABLES: jsonSetting(z.array(z.string().min(1)).min(1))
     .optional()
     .describe('JSON array of schema.table: restore only these.'),

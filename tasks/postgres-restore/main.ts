@@ -11,6 +11,7 @@ async function restore(task: TaskContext) {
     ...(await postgresJob(task)),
     recoveryPointId: settings.HOLDFAST_RECOVERY_POINT_ID,
     connect: connectBySecret(settings),
+    strict: settings.HOLDFAST_STRICT,
     ...checksOf(settings),
     ...passedOver(settings),
     ...(settings.HOLDFAST_TABLES !== undefined && { tables: settings.HOLDFAST_TABLES }),

@@ -28,7 +28,7 @@ export async function checkPostgres(
   try {
     const checks: [string, () => Promise<Omit<CheckResult, 'name'>>][] = [
       ['row counts', () => checkCounts(session, scope)],
-      ['foreign keys', () => checkForeignKeys(session, context.manifest, scope.names)],
+      ['foreign keys', () => checkForeignKeys(session, context, scope.names)],
       ['sampled rows', () => checkSamples(session, scope)],
     ];
     if (canary !== undefined && holdsCanary(scope, canary)) {

@@ -6,7 +6,8 @@ import type { PostgresConnection } from './connection.ts';
 import { openLibpq } from './libpq.ts';
 import { errorFromLines, redact, translatePgError } from './pg-errors.ts';
 import { displayName, quoteConninfo, quoteLiteral, quoteName } from './quote.ts';
-import { entriesOfTables, parseTableOfContents, requiredBy } from './restore-toc.ts';
+import { describeEntry, entriesOfTables, readTableOfContents, requiredBy } from './restore-toc.ts';
+import { tocEntry } from './testing/toc.ts';
 
 describe('names', () => {
   it('never look alike when they differ', () => {
@@ -154,28 +155,35 @@ describe('openLibpq', () => {
 });
 
 describe("an archive's table of contents", () => {
-  const entries = parseTableOfContents(`;
-; Archive created at 2026
-5; 2615 16385 SCHEMA - shop postgres
-215; 1247 16390 TYPE shop state postgres
-;\tdepends on: 5
-220; 1259 16400 TABLE shop orders postgres
-;\tdepends on: 5 215
-221; 1259 16410 TABLE shop orders x postgres
-;\tdepends on: 5 220
-222; 1259 16420 SEQUENCE shop orders_id_seq postgres
-;\tdepends on: 220
-230; 2606 16430 CONSTRAINT shop orders orders_pkey postgres
-;\tdepends on: 220
-231; 2606 16431 FK CONSTRAINT shop orders x to_orders postgres
-;\tdepends on: 221 220 230
-232; 0 0 COMMENT shop CONSTRAINT orders_pkey ON orders postgres
-;\tdepends on: 230
-`);
+  const entries = [
+    tocEntry(5, ['SCHEMA', '', 'shop']),
+    tocEntry(215, ['TYPE', 'shop', 'state'], { dependsOn: [5] }),
+    tocEntry(220, ['TABLE', 'shop', 'orders'], { oid: 16400, dependsOn: [5, 215] }),
+    tocEntry(221, ['TABLE', 'shop', 'orders x'], { oid: 16410, dependsOn: [5, 220] }),
+    tocEntry(222, ['SEQUENCE', 'shop', 'orders_id_seq'], { dependsOn: [220] }),
+    tocEntry(230, ['CONSTRAINT', 'shop', 'orders orders_pkey'], { dependsOn: [220] }),
+    tocEntry(231, ['FK CONSTRAINT', 'shop', 'orders x to_orders'], { dependsOn: [221, 220, 230] }),
+    tocEntry(232, ['COMMENT', 'shop', 'CONSTRAINT orders_pkey ON orders'], { dependsOn: [230] }),
+  ];
 
   it('gives a table its own entries, and what they need', () => {
-    const own = entriesOfTables(entries, new Set([16400]), ['shop orders']);
+    const own = entriesOfTables(entries, new Set([16400]));
     expect([...own].map((entry) => entry.id)).toEqual([220, 222, 230, 232]);
     expect([...requiredBy(own, entries, () => false)].map((entry) => entry.id).toSorted()).toEqual([215, 5]);
+  });
+
+  it('names entries as people do', () => {
+    expect(entries.slice(0, 1).concat(entries.slice(6, 7)).map(describeEntry)).toEqual([
+      'SCHEMA shop',
+      'FK CONSTRAINT shop.orders x to_orders',
+    ]);
+  });
+
+  it('is refused in a version that nobody knows, by what it says it is', () => {
+    const head = (minor: number) => Buffer.from(`PGDMP\u0001${String.fromCharCode(minor)}\u0000`, 'latin1');
+    for (const archive of [head(17), head(11), Buffer.from('-- a plain dump')])
+      expect(() => readTableOfContents(archive)).toThrow(
+        expect.objectContaining({ code: 'TOOL_FAILED', message: expect.stringContaining('1.12 to 1.16') }),
+      );
   });
 });

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../../errors.ts';
 
 const bySqlState: Readonly<Record<string, ErrorCode>> = {
@@ -67,13 +68,23 @@ const locksFull = /out of shared memory/i;
 export function translatePgError(error: unknown, doing: string): unknown {
   if (isHoldfastError(error) || !(error instanceof Error)) return error;
   const { message, code, hint } = error as PgLikeError;
-  const named = codeOf(code, message);
+  const named = codeOf(code, message, isAnswer(error));
   if (named === undefined && code === undefined) return error;
   return new HoldfastError(named ?? 'TOOL_FAILED', `${doing}: ${message}`, {
     cause: error,
     hint: withServersHint(hintFor(named, message), hint),
     detail: { sqlState: code },
   });
+}
+
+/** The server's answer to a statement; a FATAL one comes with the end of the connection. */
+export function isAnswer(error: unknown): error is pg.DatabaseError {
+  return error instanceof pg.DatabaseError && error.severity !== 'FATAL' && error.severity !== 'PANIC';
+}
+
+/** The hint for what the server answered to a statement, for whoever has only its words. */
+export function hintOf(message: string): string | undefined {
+  return hintFor(codeOf(undefined, message, true), message);
 }
 
 /** The same for what a client program said on standard error; `undefined` when it is none of the known troubles. */
@@ -101,7 +112,8 @@ function withServersHint(ours: string | undefined, servers: string | undefined):
   return ours === undefined ? told : `${ours}; the server says: ${told}`;
 }
 
-function codeOf(code: string | undefined, message: string): ErrorCode | undefined {
+/** `isAnswered`: a server that answers is reachable, whatever a foreign one behind it said. */
+function codeOf(code: string | undefined, message: string, isAnswered = false): ErrorCode | undefined {
   if (locksFull.test(message)) return 'SOURCE_LOCKS';
   if (code !== undefined && bySqlState[code] !== undefined) return bySqlState[code];
   if (
@@ -124,7 +136,7 @@ function codeOf(code: string | undefined, message: string): ErrorCode | undefine
     return 'DISK_FULL';
   if (/^(ECONN|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EPIPE|EAI_)/.test(code ?? ''))
     return 'SOURCE_UNREACHABLE';
-  if (unreachable.test(message)) return 'SOURCE_UNREACHABLE';
+  if (!isAnswered && unreachable.test(message)) return 'SOURCE_UNREACHABLE';
   if (/permission denied|row-level security/i.test(message)) return 'SOURCE_PRIVILEGES';
   if (/canceling statement due to lock timeout/i.test(message) || recoveryConflict.test(message))
     return 'SOURCE_CHANGED';

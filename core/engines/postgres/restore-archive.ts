@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -7,8 +7,8 @@ import { HoldfastError } from '../../errors.ts';
 import { startChild, toolFailed } from '../child-process.ts';
 import { decompressStream } from '../../vault/compress.ts';
 import { errorFromLines, redact } from './pg-errors.ts';
-import { ErrorLog } from './restore-errors.ts';
-import { parseTableOfContents, type TocEntry } from './restore-toc.ts';
+import { ErrorLog, type ReportedError } from './restore-errors.ts';
+import { readTableOfContents, type TocEntry } from './restore-toc.ts';
 
 export interface ArchiveOptions {
   readonly pgRestore: string;
@@ -22,11 +22,16 @@ export interface ArchiveOptions {
 export interface RunOptions {
   readonly entries: readonly TocEntry[];
   readonly jobs: number;
-  /** Makes an error of pg_restore a warning; any other fails the restore. */
-  readonly isTolerable: (error: string) => boolean;
   readonly extraArgs?: readonly string[];
   /** Server settings of this run, as PGOPTIONS takes them, added to those of the archive. */
   readonly serverOptions?: string;
+}
+
+/** What pg_restore reported and passed over. */
+export interface RunReport {
+  readonly errors: readonly ReportedError[];
+  /** Grants that the server did not give, which is no error for it. */
+  readonly notices: readonly string[];
 }
 
 /** The archive of definitions as a local file, with its table of contents. */
@@ -35,8 +40,6 @@ export class SchemaArchive {
   readonly postData: readonly TocEntry[];
   readonly #file: string;
   readonly #options: ArchiveOptions;
-  /** What the restoring user may not make; what belongs to it fails later too. */
-  readonly #denied: string[] = [];
 
   private constructor(
     file: string,
@@ -55,27 +58,28 @@ export class SchemaArchive {
     await pipeline(decompressStream(compressed, 'zst'), createWriteStream(file, { mode: 0o600 }), {
       signal: options.signal,
     }).catch((error: unknown) => throwIfFull(error, options.directory));
-    const list = async (option: string) => parseTableOfContents(await listEntries(file, [option], options));
-    const [all, ...sections] = await Promise.all(
-      ['--verbose', '--section=pre-data', '--section=post-data'].map(list),
-    );
-    const [preData = [], postData = []] = sections.map((section) => {
-      const ids = new Set(section.map((entry) => entry.id));
-      return (all ?? []).filter((entry) => ids.has(entry.id));
-    });
+    const listed = await listedIds(file, options);
+    const entries = readTableOfContents(await readFile(file)).filter(({ id }) => listed.has(id));
+    const preData = entries.filter(({ section }) => section === 'pre-data');
+    const postData = entries.filter(({ section }) => section === 'post-data');
     return new SchemaArchive(file, options, { preData, postData });
   }
 
-  /** Restores the given entries; returns tolerated errors as warnings. @throws TOOL_FAILED, DISK_FULL */
-  async run(name: string, options: RunOptions): Promise<string[]> {
-    if (options.entries.length === 0) return [];
+  /**
+   * Restores the given entries as far as the server takes them.
+   * @throws SOURCE_UNREACHABLE, SOURCE_CREDENTIALS, DISK_FULL, TOOL_FAILED when pg_restore itself did not come to its end
+   */
+  async run(name: string, options: RunOptions): Promise<RunReport> {
+    if (options.entries.length === 0) return { errors: [], notices: [] };
     const list = path.join(this.#options.directory, `${name}.list`);
-    await writeFile(list, options.entries.map((entry) => entry.line).join('\n') + '\n', {
+    await writeFile(list, options.entries.map(({ id }) => `${id};\n`).join(''), {
       mode: 0o600,
     }).catch((error: unknown) => throwIfFull(error, this.#options.directory));
     const errors = new ErrorLog();
     const args = [
       '--no-password',
+      // Without it pg_restore does not say which entry an error is about.
+      '--verbose',
       `--jobs=${options.jobs}`,
       '-L',
       list,
@@ -93,12 +97,12 @@ export class SchemaArchive {
     });
     const end = await child.ended;
     if (this.#options.signal.aborted) throw new HoldfastError('JOB_ABORTED', 'the restore was told to stop');
-    const { warnings, fatal } = errors.judge(options.isTolerable, this.#denied);
+    const fatal = errors.fatal();
     if (end.code !== 0 && (fatal !== undefined || !errors.isComplete(options.jobs))) {
-      const said = fatal === undefined ? child.errorTail().map(redact) : [fatal];
+      const said = fatal === undefined ? child.errorTail().map(redact) : [redact(fatal)];
       throw errorFromLines(said, 'pg_restore failed') ?? toolFailed('pg_restore', end, said);
     }
-    return warnings;
+    return { errors: errors.errors(options.entries), notices: errors.notices };
   }
 }
 
@@ -112,8 +116,9 @@ function throwIfFull(error: unknown, directory: string): never {
   );
 }
 
-async function listEntries(file: string, args: readonly string[], options: ArchiveOptions): Promise<string> {
-  const child = startChild(options.pgRestore, ['--list', ...args, file], {
+/** What pg_restore would restore of the archive: not the database itself. */
+async function listedIds(file: string, options: ArchiveOptions): Promise<ReadonlySet<number>> {
+  const child = startChild(options.pgRestore, ['--list', file], {
     env: options.env,
     stdio: ['ignore', 'pipe', 'pipe'],
     signal: options.signal,
@@ -123,5 +128,6 @@ async function listEntries(file: string, args: readonly string[], options: Archi
   const end = await child.ended;
   if (options.signal.aborted) throw new HoldfastError('JOB_ABORTED', 'the restore was told to stop');
   if (end.code !== 0) throw toolFailed('pg_restore', end, child.errorTail().map(redact));
-  return Buffer.concat(chunks).toString('utf8');
+  const lines = Buffer.concat(chunks).toString('utf8').split('\n');
+  return new Set(lines.flatMap((line) => /^\d+(?=; )/.exec(line)?.map(Number) ?? []));
 }

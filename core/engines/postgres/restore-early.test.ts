@@ -1,41 +1,31 @@
 import { describe, expect, it } from 'vitest';
 import { earlyEntries, EarlyJobs } from './restore-early.ts';
 import type { TableItem } from './restore-items.ts';
-import { parseTableOfContents } from './restore-toc.ts';
+import { tocEntry } from './testing/toc.ts';
 
 const megabyte = 1024 ** 2;
 
-/** As `pg_restore --list --verbose` prints them. */
-const preData = parseTableOfContents(`
-10; 1259 101 TABLE public orders shop
-11; 1259 102 TABLE public items shop
-12; 1259 103 TABLE public tenants shop
-13; 1259 104 TABLE public small shop
-14; 1259 105 TABLE public measurements shop
-15; 1259 106 TABLE public measurements_1 shop`);
-const postData = parseTableOfContents(`
-20; 2606 1 CONSTRAINT public orders orders_pkey shop
-;	depends on: 10
-21; 1259 2 INDEX public items_note shop
-;	depends on: 11 11
-22; 2606 3 CONSTRAINT public tenants tenants_pkey shop
-;	depends on: 12
-23; 2606 4 CONSTRAINT public small small_pkey shop
-;	depends on: 13
-30; 2606 5 FK CONSTRAINT public items items_order_fkey shop
-;	depends on: 20 10 11
-31; 2606 6 FK CONSTRAINT public orders orders_tenant_fkey shop
-;	depends on: 22 12 10
-32; 2606 7 FK CONSTRAINT public small small_tenant_fkey shop
-;	depends on: 22 12 13
-33; 2606 8 FK CONSTRAINT public items items_measurement_fkey shop
-;	depends on: 14 11
-34; 2606 9 FK CONSTRAINT public orders orders_elsewhere_fkey shop
-;	depends on: 10 99
-40; 1259 10 INDEX public measurements_1_at shop
-;	depends on: 15
-41; 2620 11 TRIGGER public items items_audit shop
-;	depends on: 11`);
+const preData = [
+  tocEntry(10, ['TABLE', 'public', 'orders'], { oid: 101 }),
+  tocEntry(11, ['TABLE', 'public', 'items'], { oid: 102 }),
+  tocEntry(12, ['TABLE', 'public', 'tenants'], { oid: 103 }),
+  tocEntry(13, ['TABLE', 'public', 'small'], { oid: 104 }),
+  tocEntry(14, ['TABLE', 'public', 'measurements'], { oid: 105 }),
+  tocEntry(15, ['TABLE', 'public', 'measurements_1'], { oid: 106 }),
+];
+const postData = [
+  tocEntry(20, ['CONSTRAINT', 'public', 'orders orders_pkey'], { dependsOn: [10] }),
+  tocEntry(21, ['INDEX', 'public', 'items_note'], { dependsOn: [11, 11] }),
+  tocEntry(22, ['CONSTRAINT', 'public', 'tenants tenants_pkey'], { dependsOn: [12] }),
+  tocEntry(23, ['CONSTRAINT', 'public', 'small small_pkey'], { dependsOn: [13] }),
+  tocEntry(30, ['FK CONSTRAINT', 'public', 'items items_order_fkey'], { dependsOn: [20, 10, 11] }),
+  tocEntry(31, ['FK CONSTRAINT', 'public', 'orders orders_tenant_fkey'], { dependsOn: [22, 12, 10] }),
+  tocEntry(32, ['FK CONSTRAINT', 'public', 'small small_tenant_fkey'], { dependsOn: [22, 12, 13] }),
+  tocEntry(33, ['FK CONSTRAINT', 'public', 'items items_measurement_fkey'], { dependsOn: [14, 11] }),
+  tocEntry(34, ['FK CONSTRAINT', 'public', 'orders orders_elsewhere_fkey'], { dependsOn: [10, 99] }),
+  tocEntry(40, ['INDEX', 'public', 'measurements_1_at'], { dependsOn: [15] }),
+  tocEntry(41, ['TRIGGER', 'public', 'items items_audit'], { dependsOn: [11] }),
+];
 
 function table(oid: number, bytes: number, more: object = {}): TableItem {
   return { item: { bytes }, detail: { oid, ...more }, storedBytes: bytes } as unknown as TableItem;

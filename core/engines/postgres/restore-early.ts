@@ -1,6 +1,6 @@
 import type { LaneJob } from '../lanes.ts';
 import type { TableItem } from './restore-items.ts';
-import { isKind, type TocEntry } from './restore-toc.ts';
+import type { TocEntry } from './restore-toc.ts';
 
 /** A table whose rows come to less has its indexes built with everybody else's: starting pg_restore for it would cost more. */
 export const bigTableBytes = 32 * 1024 ** 2;
@@ -36,7 +36,7 @@ export function earlyEntries(plan: Plan, tables: readonly TableItem[]): EarlyEnt
   for (const entry of plan.preData) {
     if (
       entry.catalogOid === pgClass &&
-      isKind(entry, 'TABLE') &&
+      entry.kind === 'TABLE' &&
       bytes.has(entry.oid) &&
       !moving.has(entry.oid)
     )
@@ -53,7 +53,7 @@ export function earlyEntries(plan: Plan, tables: readonly TableItem[]): EarlyEnt
   const ownIds = new Set(own.map(({ id }) => id));
   const keys = plan.postData.filter(
     (entry) =>
-      isKind(entry, 'FK CONSTRAINT') &&
+      entry.kind === 'FK CONSTRAINT' &&
       [...tablesOf(entry)].some(isBig) &&
       entry.dependsOn.every((id) => byEntry.has(id) || ownIds.has(id)),
   );
@@ -63,12 +63,12 @@ export function earlyEntries(plan: Plan, tables: readonly TableItem[]): EarlyEnt
     entry,
     tables: tablesOf(entry),
     after: new Set(entry.dependsOn.filter((id) => ownIds.has(id))),
-    isExclusive: !isKind(entry, 'INDEX'),
+    isExclusive: entry.kind !== 'INDEX',
   }));
 }
 
 function isIndexOrKey(entry: TocEntry): boolean {
-  return (isKind(entry, 'INDEX') && !isKind(entry, 'INDEX ATTACH')) || isKind(entry, 'CONSTRAINT');
+  return entry.kind === 'INDEX' || entry.kind === 'CONSTRAINT';
 }
 
 /** Hands early entries out as jobs, each once, as soon as what they need is there. */

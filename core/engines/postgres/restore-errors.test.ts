@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ErrorLog } from './restore-errors.ts';
+import { tocEntry } from './testing/toc.ts';
 
 const failed = (message: string, command: string) => [
   `pg_restore: error: could not execute query: ERROR:  ${message}`,
@@ -7,75 +8,104 @@ const failed = (message: string, command: string) => [
   `Command was: ${command}`,
   '    of several lines',
 ];
-const rights = (error: string) => error.includes('permission denied');
-const judge = (lines: readonly string[], denied: string[] = []) => {
+const logOf = (lines: readonly string[]) => {
   const log = new ErrorLog();
   for (const line of lines) log.add(line);
-  return log.judge(rights, denied);
+  return log;
 };
-const extension = failed('permission denied to create extension "x"', 'CREATE EXTENSION IF NOT EXISTS x;');
+const errorsOf = (lines: readonly string[], entries: Parameters<ErrorLog['errors']>[0] = []) =>
+  logOf(lines)
+    .errors(entries)
+    .map(({ message, command, entry, isBeside }) => [entry?.id, isBeside, command, message]);
 
 describe('errors of pg_restore', () => {
   it('lead with the command, never with its secrets', () => {
     expect(
-      judge([
+      errorsOf([
         ...failed(
           'permission denied',
           "CREATE SUBSCRIPTION s CONNECTION 'host=h password=geheim' PUBLICATION p;",
         ),
         ...failed('permission denied', "CREATE USER MAPPING FOR a SERVER s OPTIONS (password 'geheim');"),
         ...failed('permission denied for language c', 'CREATE FUNCTION public.f() RETURNS integer'),
-      ]),
-    ).toEqual({
-      warnings: [
-        'CREATE SUBSCRIPTION s: permission denied',
-        'CREATE USER MAPPING FOR a SERVER s: permission denied',
-        'CREATE FUNCTION public.f() RETURNS integer: permission denied for language c',
-      ],
-    });
+      ]).map((error) => error.slice(2)),
+    ).toEqual([
+      ['CREATE SUBSCRIPTION s', 'permission denied'],
+      ['CREATE USER MAPPING FOR a SERVER s', 'permission denied'],
+      ['CREATE FUNCTION public.f() RETURNS integer', 'permission denied for language c'],
+    ]);
   });
 
-  it('that follow from what was denied are warnings too, also in a later run', () => {
-    const comment = failed('extension "x" does not exist', "COMMENT ON EXTENSION x IS 'y';");
-    const denied: string[] = [];
-    expect(judge([...extension, ...comment], denied).warnings).toHaveLength(2);
-    expect(judge(comment, denied).warnings).toHaveLength(1);
-    expect(judge(comment)).toEqual({
-      warnings: [],
-      fatal: 'COMMENT ON EXTENSION x IS \'y\': extension "x" does not exist',
+  it('belong to the entry that pg_restore named, and tell its definition from its owner', () => {
+    const table = tocEntry(7, ['TABLE', 'public', 't'], {
+      definition: 'CREATE TABLE public.t (\n    a integer\n);\n',
     });
+    const lines = [
+      'pg_restore: from TOC entry 7; 1259 16400 TABLE t someone',
+      'pg_restore: error: could not execute query: ERROR:  type "x" does not exist',
+      'LINE 2:     a x',
+      'Command was: CREATE TABLE public.t (',
+      '    a integer',
+      ');',
+      '',
+      '',
+      'pg_restore: error: could not execute query: ERROR:  relation "public.t" does not exist',
+      'Command was: ALTER TABLE public.t OWNER TO someone;',
+      'pg_restore: from TOC entry 8; 1259 16401 TABLE u someone',
+      'pg_restore: error: could not set default_table_access_method: ERROR:  access method "x" does not exist',
+      'Command was: SET default_table_access_method = x;',
+    ];
+    expect(errorsOf(lines, [table, tocEntry(8, ['TABLE', 'public', 'u'])])).toEqual([
+      [7, false, 'CREATE TABLE public.t', 'type "x" does not exist'],
+      [7, true, 'ALTER TABLE public.t OWNER TO someone', 'relation "public.t" does not exist'],
+      [8, true, 'SET default_table_access_method = x', 'access method "x" does not exist'],
+    ]);
   });
 
-  it('are fatal where rows lose their place, with the first cause', () => {
-    const table = failed('type "public.x" does not exist', 'CREATE TABLE public.t (');
-    expect(judge([...extension, ...table]).fatal).toBe(
-      'CREATE TABLE public.t: type "public.x" does not exist (before that CREATE EXTENSION IF NOT EXISTS x: permission denied to create extension "x")',
-    );
-    for (const command of [
-      'CREATE UNLOGGED TABLE t (',
-      'CREATE SEQUENCE s',
-      'ALTER TABLE ONLY a.p ATTACH PARTITION a.p1 FOR VALUES IN (1);',
-      'ALTER TABLE a.t ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (',
+  it('of parallel jobs are told apart by their commands, also where pg_restore cuts these off', () => {
+    const long = `CREATE INDEX ${'ü'.repeat(60)}`;
+    const entries = [
+      tocEntry(1, ['INDEX', 'public', 'a'], { definition: 'CREATE INDEX a ON t USING btree (x);\n' }),
+      tocEntry(2, ['INDEX', 'public', 'b'], { definition: `${long} ON t USING btree (y);\n` }),
+    ];
+    const cut = Buffer.from(`${long} ON t`).subarray(0, 124).toString('utf8');
+    const lines = [
+      'pg_restore: pg_restore: from TOC entry 1; 1259 5 INDEX a someone',
+      'from TOC entry 2; 1259 6 INDEX b someone',
+      'pg_restore: pg_restore: error: error: could not execute query: ERROR:  second',
+      `Command was: ${cut}...`,
+      'could not execute query: ERROR:  first',
+      'Command was: CREATE INDEX a ON t USING btree (x);',
+    ];
+    expect(errorsOf(lines, entries).map(([id, , , message]) => [id, message])).toEqual([
+      [1, 'first'],
+      [2, 'second'],
+    ]);
+  });
+
+  it('end the restore when they are of the connection or of the disk, in no other case', () => {
+    const fatal = (...said: string[]) =>
+      logOf(said.map((text) => `pg_restore: error: could not execute query: ${text}`)).fatal();
+    expect(fatal('ERROR:  division by zero')).toBeUndefined();
+    expect(fatal('FEHLER:  Division durch Null')).toBeUndefined();
+    expect(fatal('ERROR:  could not connect to server "elsewhere"')).toBeUndefined();
+    for (const said of [
+      'server closed the connection unexpectedly',
+      'no connection to the server',
+      'FATAL:  terminating connection due to administrator command',
+      'ERROR:  could not extend file "base/1/2": No space left on device',
     ])
-      expect(judge(failed('permission denied', command)).fatal).toContain(': permission denied');
-    expect(judge(failed('permission denied', 'CREATE TABLESPACE s;')).fatal).toBeUndefined();
-  });
-
-  it('are fatal when nobody expects them', () => {
-    expect(judge(failed('division by zero', 'CREATE VIEW v AS')).fatal).toBe(
-      'CREATE VIEW v AS: division by zero',
-    );
-    expect(judge(['pg_restore: error: connection lost']).fatal).toBe('connection lost');
+      expect(fatal('ERROR:  division by zero', said)).toBe(said);
+    expect(logOf(['pg_restore: error: connection lost']).fatal()).toBe('connection lost');
   });
 
   it('are read from lines that parallel jobs write into each other', () => {
-    const log = new ErrorLog();
-    const lines = [
+    const log = logOf([
       'pg_restore: pg_restore: error: error: could not execute query: ERROR:  first',
       'could not execute query: ERROR:  second',
-    ];
-    for (const line of [...lines, 'pg_restore: warning: errors ignored on restore: 2']) log.add(line);
-    expect(log.judge(() => true, []).warnings).toEqual(['first', 'second']);
+      'pg_restore: warning: errors ignored on restore: 2',
+    ]);
+    expect(log.errors([]).map(({ message }) => message)).toEqual(['first', 'second']);
     expect(log.isComplete(1)).toBe(true);
   });
 
@@ -89,27 +119,25 @@ describe('errors of pg_restore', () => {
   });
 
   it('include grants that the server passes over', () => {
-    expect(judge(['pg_restore: WARNING:  no privileges were granted for "public"']).warnings).toEqual([
+    expect(logOf(['pg_restore: WARNING:  no privileges were granted for "public"']).notices).toEqual([
       'no privileges were granted for "public"',
     ]);
-    expect(judge(['WARNING:  subscription was created, but is not connected']).warnings).toEqual([]);
+    expect(logOf(['WARNING:  subscription was created, but is not connected']).notices).toEqual([]);
   });
 
   it('are all read when two jobs fail at once and their lines run into each other', () => {
-    const log = new ErrorLog();
-    for (const line of [
+    const lines = [
       'pg_restore: pg_restore: error: error: could not execute query: ERROR:  relation "a" already existscould not execute query: ERROR:  relation "b" already exists',
       '',
       'Command was: CREATE INDEX a ON t USING btree (x);',
       'Command was: CREATE INDEX b ON t USING btree (y);',
       'pg_restore: warning: errors ignored on restore: 4',
-    ])
-      log.add(line);
-    expect(log.isComplete(2)).toBe(true);
-    expect(log.isComplete(1)).toBe(false);
-    expect(log.judge((error) => error.includes('already exists'), []).warnings).toEqual([
-      'CREATE INDEX a ON t USING btree (x): relation "a" already exists',
-      'CREATE INDEX b ON t USING btree (y): relation "b" already exists',
+    ];
+    expect(logOf(lines).isComplete(2)).toBe(true);
+    expect(logOf(lines).isComplete(1)).toBe(false);
+    expect(errorsOf(lines).map((error) => error.slice(2))).toEqual([
+      ['CREATE INDEX a ON t USING btree (x)', 'relation "a" already exists'],
+      ['CREATE INDEX b ON t USING btree (y)', 'relation "b" already exists'],
     ]);
   });
 });

@@ -1,21 +1,39 @@
 import { redact } from './pg-errors.ts';
+import type { TocEntry } from './restore-toc.ts';
 
-/** Without these, rows have no place to go, or cannot be seen where they belong. */
-const essential =
-  /^(?:CREATE (?:UNLOGGED )?TABLE|CREATE (?:UNLOGGED )?SEQUENCE|ALTER TABLE .* (?:ATTACH PARTITION|ADD GENERATED)) /;
+/** pg_restore quotes at most this many bytes of a command, the last three of them dots (DB_MAX_ERR_STMT). */
+const quotedBytes = 124;
 const longestCommand = 200;
+const mostErrors = 10_000;
 
-interface ReportedError {
+/** One thing that pg_restore reported. */
+export interface ReportedError {
+  /** What the server said, without its severity; the first line. */
   readonly message: string;
-  command: string;
+  /** First line of the command that failed, without what may be secret; empty where there was none. */
+  readonly command: string;
+  /** What pg_restore was making. */
+  readonly entry?: TocEntry;
+  /** True where the command was not the entry's own definition but its owner, or a setting before it. */
+  readonly isBeside: boolean;
 }
 
-/** Gathers what pg_restore reports: one text per error, led by the command that failed. */
+interface ErrorBlock {
+  readonly said: string;
+  command: string;
+  readonly mentioned: readonly number[];
+}
+
+/** Gathers what pg_restore reports, and works out which entry each error is about. */
 export class ErrorLog {
-  readonly #errors: ReportedError[] = [];
-  readonly #notices: string[] = [];
+  readonly notices: string[] = [];
+  readonly #blocks: ErrorBlock[] = [];
   /** Those of the last line that had any; their commands follow. */
-  #last: readonly ReportedError[] = [];
+  #last: readonly ErrorBlock[] = [];
+  /** Whose command the next lines go on with. */
+  #open: ErrorBlock | undefined;
+  /** Entries that were named and had no error yet; with parallel jobs several. */
+  #mentioned: number[] = [];
   #reported = 0;
   #ignored: number | undefined;
 
@@ -31,41 +49,83 @@ export class ErrorLog {
   add(line: string): void {
     const ignored = /errors ignored on restore: (\d+)/.exec(line)?.[1];
     if (ignored !== undefined) this.#ignored = Number(ignored);
+    const entries = [...line.matchAll(/from TOC entry (\d+);/g)].map(([, id]) => Number(id));
+    if (line.startsWith('pg_restore: ') && entries.length > 0) {
+      this.#open = undefined;
+      this.#mentioned = [...this.#mentioned.slice(-20), ...entries];
+      return;
+    }
     const messages = messagesOf(line);
     if (messages.length > 0) {
+      this.#open = undefined;
       this.#reported += messages.length;
-      this.#last = messages.map((message) => ({ message: redact(message), command: '' }));
-      if (this.#errors.length < 1000) this.#errors.push(...this.#last);
+      this.#last = messages.map((said) => ({ said, command: '', mentioned: this.#mentioned }));
+      if (this.#blocks.length < mostErrors) this.#blocks.push(...this.#last);
       return;
     }
     // A grant by a user who may not give it is no error for the server.
     const notGiven = /WARNING: +((?:no|not all) privileges (?:were|could).*)$/.exec(line)?.[1];
-    if (notGiven !== undefined) this.#notices.push(notGiven);
+    if (notGiven !== undefined) this.notices.push(notGiven);
     const command = /^Command was: (.*)$/.exec(line)?.[1];
-    const last = this.#last.find((error) => error.command === '');
-    if (command !== undefined && last !== undefined) last.command = withoutSecrets(command);
+    if (command !== undefined) {
+      this.#open = this.#last.find((error) => error.command === '');
+      if (this.#open !== undefined) this.#open.command = command;
+    } else if (line.startsWith('pg_restore: ')) this.#open = undefined;
+    else if (this.#open !== undefined && this.#open.command.length < 4 * quotedBytes)
+      this.#open.command += `\n${line}`;
   }
 
-  /** Which errors leave the data whole, and the first that does not. `denied` remembers from one run to the next what was not allowed. */
-  judge(
-    isTolerable: (error: string) => boolean,
-    denied: string[],
-  ): { readonly warnings: string[]; readonly fatal?: string } {
-    const warnings = [...this.#notices];
-    for (const error of this.#errors) {
-      const text = textOf(error);
-      const isThere = text.includes('already exists');
-      // What was not allowed to be made is missing afterwards, with all that belongs to it.
-      const follows = denied.length > 0 && error.message.includes('does not exist');
-      if (!isTolerable(text) && !follows) return { warnings, fatal: text };
-      if (essential.test(`${error.command} `) && !isThere) {
-        return { warnings, fatal: denied.length === 0 ? text : `${text} (before that ${denied[0]})` };
-      }
-      if (error.command.startsWith('CREATE ') && !isThere) denied.push(text);
-      warnings.push(text);
-    }
-    return { warnings };
+  /** What ended the work of pg_restore itself: its connection, or a full disk. Everything else it passes over. */
+  fatal(): string | undefined {
+    const block = this.#blocks.find(({ said }) => isFatal(said));
+    if (block === undefined) return undefined;
+    const command = withoutSecrets(block.command);
+    return command === '' ? block.said : `${command}: ${block.said}`;
   }
+
+  /** All errors that it passed over, in the archive's order: parallel jobs meet them in any. */
+  errors(entries: readonly TocEntry[]): ReportedError[] {
+    const byId = new Map(entries.map((entry) => [entry.id, entry]));
+    const places = new Map(entries.map(({ id }, place) => [id, place]));
+    const placeOf = ({ entry }: ReportedError) => (entry === undefined ? -1 : (places.get(entry.id) ?? -1));
+    const errors = this.#blocks.map(({ said, command, mentioned }): ReportedError => {
+      const named = mentioned.flatMap((id) => byId.get(id) ?? []);
+      const isOf = ({ definition }: TocEntry) => isQuoted(command, definition);
+      const own = named.findLast(isOf) ?? entries.find(isOf);
+      const entry = own ?? named.at(-1);
+      return {
+        message: redact(severityAndText(said)?.text ?? said),
+        command: withoutSecrets(command),
+        ...(entry !== undefined && { entry }),
+        isBeside: own === undefined,
+      };
+    });
+    return errors.toSorted((a, b) => placeOf(a) - placeOf(b));
+  }
+}
+
+/** Whether a quoted command is the beginning of a definition, or all of it. */
+function isQuoted(command: string, definition: string): boolean {
+  const quoted = command.trim();
+  if (quoted === '' || definition.trim() === '') return false;
+  if (Buffer.byteLength(quoted) < quotedBytes - 4 || !quoted.endsWith('...'))
+    return definition.trim() === quoted;
+  // The cut may fall into a character.
+  return definition.startsWith(quoted.slice(0, -3).replace(/\uFFFD+$/, ''));
+}
+
+/** What the server said is led by a severity in its own language; what the client library says of a lost connection is not. */
+function severityAndText(said: string): { readonly severity: string; readonly text: string } | undefined {
+  const [, severity, text] = /^(?:could not [^:]*: )?(\p{Lu}{3,}): {2}(.*)$/u.exec(said) ?? [];
+  return severity === undefined || text === undefined ? undefined : { severity, text };
+}
+
+function isFatal(said: string): boolean {
+  const answer = severityAndText(said);
+  if (answer === undefined || /^(?:FATAL|PANIC)$/.test(answer.severity)) return true;
+  return /no space left on device|disk quota exceeded|could not extend file|wrote only \d+ of \d+ bytes/i.test(
+    answer.text,
+  );
 }
 
 /**
@@ -74,18 +134,14 @@ export class ErrorLog {
  */
 function messagesOf(line: string): string[] {
   const failures = line.split('could not execute query: ').slice(1);
-  if (failures.length > 0)
-    return failures.map((text) => text.replace(/^ERROR: +/, '').replace(/(?:pg_restore: |error: )*$/, ''));
+  if (failures.length > 0) return failures.map((text) => text.replace(/(?:pg_restore: |error: )*$/, ''));
   const message = /^(?:pg_restore: )+(?:\[archiver[^\]]*\] )?(?:error: )+(.+)$/.exec(line)?.[1];
   return message === undefined ? [] : [message];
 }
 
-function textOf({ command, message }: ReportedError): string {
-  return command === '' ? message : `${command}: ${message}`;
-}
-
 /** The first line names what a command is about; connections and options may hold passwords. */
 function withoutSecrets(command: string): string {
-  const named = command.replace(/ (?:CONNECTION|OPTIONS)\b.*$/, '').replace(/[\s;(]+$/, '');
+  const [first = ''] = command.split('\n');
+  const named = first.replace(/ (?:CONNECTION|OPTIONS)\b.*$/, '').replace(/[\s;(]+$/, '');
   return redact(named).slice(0, longestCommand);
 }

@@ -5,6 +5,7 @@ import { type LaneJob, runInLanes } from '../lanes.ts';
 import { BackupProgress } from './backup-progress.ts';
 import type { PostgresConnection } from './connection.ts';
 import { copyIn, textOf } from './restore-copy.ts';
+import { type LostRows, refusalOf } from './restore-faults.ts';
 import { bigTableBytes, type EarlyJobs } from './restore-early.ts';
 import { copyTableStatements, type RestoreItems, type TableItem } from './restore-items.ts';
 import { displayName } from './quote.ts';
@@ -27,6 +28,8 @@ export interface RowRestoreOptions {
   readonly openSession: () => Promise<Session>;
   /** Told of each table once, when all its rows are in. */
   readonly early: EarlyJobs;
+  /** Told of what the server refused; everything else comes in all the same. */
+  readonly onLost: (lost: LostRows) => void;
 }
 
 export interface RestoredRows {
@@ -60,7 +63,7 @@ export class RowRestore {
     );
   }
 
-  /** @throws COUNT_MISMATCH, DECOMPRESS_FAILED, DISK_FULL, TOOL_FAILED and what `read` throws */
+  /** @throws COUNT_MISMATCH, DECOMPRESS_FAILED, DISK_FULL, SOURCE_UNREACHABLE and what `read` throws */
   async run(): Promise<RestoredRows> {
     try {
       await this.#copyAll();
@@ -126,10 +129,23 @@ export class RowRestore {
     try {
       const rows = await copyIn(session, work, this.#textOf(work));
       if (work.table !== undefined) this.#requireRows(work, rows);
+      this.#idle.push(session);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      this.#lose(work, error);
+      await session.close();
     } finally {
       signal.removeEventListener('abort', stop);
     }
-    this.#idle.push(session);
+  }
+
+  /** @throws the error where it is no answer of the server to this work */
+  #lose({ name, items, table }: Work, error: unknown): void {
+    const refusal = refusalOf(error);
+    for (const item of items) this.#progress.itemDone(item.name, { rows: 0, bytes: item.bytes ?? 0 });
+    const rows = table === undefined ? undefined : rowsOf(items);
+    // A table without rows loses none; that it is not there is a fault of its own.
+    if (rows !== 0) this.#options.onLost({ name, ...(rows !== undefined && { rows }), ...refusal });
   }
 
   async *#textOf({ items, table }: Work): AsyncGenerator<Buffer> {
@@ -149,7 +165,7 @@ export class RowRestore {
   }
 
   #requireRows({ name, items }: Work, rows: number): void {
-    const expected = items.reduce((sum, item) => sum + (item.rows ?? 0), 0);
+    const expected = rowsOf(items);
     if (rows !== expected) {
       throw new HoldfastError(
         'COUNT_MISMATCH',
@@ -158,6 +174,10 @@ export class RowRestore {
     }
     this.#rows += rows;
   }
+}
+
+function rowsOf(items: readonly ManifestItem[]): number {
+  return items.reduce((sum, item) => sum + (item.rows ?? 0), 0);
 }
 
 function listWork(list: ManifestItem, statements: readonly string[]): Work {

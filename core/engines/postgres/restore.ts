@@ -12,6 +12,7 @@ import { SchemaArchive } from './restore-archive.ts';
 import { createMissingRoles, missingTablespaces, restoreDatabaseProperties } from './restore-globals.ts';
 import { prepareCopies } from './restore-copy.ts';
 import { earlyEntries, EarlyJobs } from './restore-early.ts';
+import { FaultLog } from './restore-faults.ts';
 import {
   readItems,
   type RestoreItems,
@@ -19,12 +20,13 @@ import {
   selectTables,
   type TableItem,
 } from './restore-items.ts';
-import { planAll, planTables, sanitizedName, type SchemaPlan } from './restore-plan.ts';
+import { planAll, planTables, type SchemaPlan } from './restore-plan.ts';
 import { RowRestore } from './restore-rows.ts';
 import { analyzeTables } from './restore-statistics.ts';
 import { requireEmpty, requireEncoding, requireMajor } from './restore-target.ts';
 import type { TocEntry } from './restore-toc.ts';
 import { existingSequences, type SequenceState, sequencesSchema, writeSequences } from './sequences.ts';
+import { displayName, quoteName } from './quote.ts';
 import { readServer } from './server.ts';
 import { Session } from './session.ts';
 import { findTools, type Tools } from './tools.ts';
@@ -122,10 +124,11 @@ interface Prepared extends Definitions {
 class Restore {
   readonly #parts: RestoreParts;
   readonly #phases: { name: string; seconds: number }[] = [];
-  readonly #warnings: string[] = [];
+  readonly #faults: FaultLog;
 
   constructor(parts: RestoreParts) {
     this.#parts = parts;
+    this.#faults = new FaultLog(parts.session, parts.context.log);
   }
 
   async run(): Promise<RestoreOutcome> {
@@ -133,10 +136,10 @@ class Restore {
     const prepared = await this.#phase('prepare', () => this.#prepare());
     await this.#phase('definitions', () => this.#restoreDefinitions(prepared));
     const restored = await this.#phase('rows', () => this.#restoreRows(prepared));
-    await this.#phase('sequences', () => writeSequences(session, prepared.sequences));
+    await this.#phase('sequences', () => this.#restoreSequences(prepared));
     await this.#phase('indexes and constraints', () => this.#restorePostData(prepared));
     if (selection === undefined) {
-      this.#warn(
+      this.#faults.warn(
         await this.#phase('database settings', () => restoreDatabaseProperties(session, prepared.globals)),
       );
     }
@@ -144,13 +147,9 @@ class Restore {
     // Copies commit without waiting for the disk; this commit waits, and with it everything before.
     await session.query('SET default_transaction_read_only TO off; SET synchronous_commit TO on');
     await session.query('SELECT pg_catalog.pg_current_xact_id()');
-    return {
-      items: restored.items + 3,
-      rows: restored.rows,
-      phases: this.#phases,
-      warnings: [...new Set(this.#warnings)],
-      faults: [],
-    };
+    this.#faults.throwIfRowsAreMissing();
+    const { warnings, faults } = this.#faults;
+    return { items: restored.items + 3, rows: restored.rows, phases: this.#phases, warnings, faults };
   }
 
   async #prepare(): Promise<Prepared> {
@@ -165,12 +164,12 @@ class Restore {
     const globals = globalsSchema.parse(await this.#readJson(globalsItem));
     // Planned before anything is made: a table that stands in the way must find the target untouched.
     const plan = selection === undefined ? planAll(archive) : await planTables(archive, selection, session);
-    this.#warn(plan.warnings);
+    this.#faults.warn(plan.warnings);
     const sequences = await this.#sequencesToSet(plan);
-    this.#warn(await createMissingRoles(session, globals));
+    this.#faults.warn(await createMissingRoles(session, globals));
     const missing = await missingTablespaces(session, globals);
     if (missing.length > 0)
-      this.#warn([
+      this.#faults.warn([
         `the target has no tablespace ${missing.join(', ')}: everything goes to the database's default one`,
       ]);
     const definitions = { archive, plan, extraArgs: missing.length > 0 ? ['--no-tablespaces'] : [] };
@@ -181,43 +180,42 @@ class Restore {
   }
 
   async #restoreDefinitions({ archive, plan, extraArgs }: Prepared): Promise<void> {
-    const { isTolerable } = plan;
-    const required = await archive.run('required', {
-      entries: plan.required,
-      jobs: 1,
-      isTolerable,
-      extraArgs: [...extraArgs, '--no-owner'],
-    });
-    this.#warn(required.filter((warning) => !warning.includes('already exists')));
-    this.#warn(await archive.run('pre-data', { entries: plan.preData, jobs: 1, isTolerable, extraArgs }));
+    const required = { entries: plan.required, jobs: 1, extraArgs: [...extraArgs, '--no-owner'] };
+    await this.#faults.take(await archive.run('required', required), { mayExist: true });
+    await this.#faults.take(await archive.run('pre-data', { entries: plan.preData, jobs: 1, extraArgs }));
   }
 
   async #restorePostData({ archive, plan, early, extraArgs }: Prepared): Promise<void> {
-    this.#warn(
+    await this.#faults.take(
       await archive.run('post-data', {
         // By what was made, not by what was meant to be: nothing can fall between the two.
         entries: plan.postData.filter((entry) => !early.isMade(entry)),
         jobs: Math.max(1, this.#parts.context.connections),
-        isTolerable: plan.isTolerableAfterRows,
         extraArgs,
       }),
     );
   }
 
+  /** A sequence that could not be made has no place for its state, which is data: without it numbers come twice. */
+  async #restoreSequences({ sequences }: Prepared): Promise<void> {
+    const { session } = this.#parts;
+    const existing = await existingSequences(session, sequences);
+    for (const sequence of sequences) {
+      if (existing.has(sequence)) continue;
+      this.#faults.lose({ name: displayName(sequence), message: 'the target has no such sequence' });
+    }
+    await writeSequences(session, [...existing]);
+  }
+
   /** One entry of post-data by itself. What no other connection has a use for, the server may put into a parallel build. */
-  async #makeEarly(
-    entry: TocEntry,
-    workers: number,
-    { archive, plan, extraArgs }: Definitions,
-  ): Promise<void> {
+  async #makeEarly(entry: TocEntry, workers: number, { archive, extraArgs }: Definitions): Promise<void> {
     const options = {
       entries: [entry],
       jobs: 1,
-      isTolerable: plan.isTolerableAfterRows,
       extraArgs,
       serverOptions: `-c max_parallel_maintenance_workers=${workers}`,
     };
-    this.#warn(await archive.run(`early-${entry.id}`, options));
+    await this.#faults.take(await archive.run(`early-${entry.id}`, options));
   }
 
   get #tables(): readonly TableItem[] {
@@ -227,7 +225,7 @@ class Restore {
   async #restoreRows({ early }: Prepared): Promise<{ readonly items: number; readonly rows: number }> {
     const { context, connect, encoding, signal, items, selection } = this.#parts;
     const openSession = async () => {
-      const session = await connect((warning) => this.#warn([warning]));
+      const session = await connect((warning) => this.#faults.warn([warning]));
       await prepareCopies(session, encoding);
       return session;
     };
@@ -235,7 +233,8 @@ class Restore {
       selection === undefined
         ? items
         : { tables: selection.items, largeObjects: [], largeObjectList: undefined };
-    return new RowRestore(context, { items: wanted, signal, openSession, early }).run();
+    const onLost: FaultLog['lose'] = (lost) => this.#faults.lose(lost);
+    return new RowRestore(context, { items: wanted, signal, openSession, early, onLost }).run();
   }
 
   async #gatherStatistics(): Promise<void> {
@@ -244,18 +243,17 @@ class Restore {
     try {
       while (others.length + 1 < context.connections) others.push(await connect());
       const only = selection === undefined ? {} : { only: selection.names };
-      this.#warn(await analyzeTables([session, ...others], { ...only, signal }));
+      this.#faults.warn(await analyzeTables([session, ...others], { ...only, signal }));
     } finally {
       await Promise.all(others.map((other) => other.close()));
     }
   }
 
-  async #sequencesToSet({ sequenceLabels }: SchemaPlan): Promise<SequenceState[]> {
+  async #sequencesToSet({ sequences }: SchemaPlan): Promise<SequenceState[]> {
     const states = sequencesSchema.parse(await this.#readJson(sequencesItem));
-    if (sequenceLabels === undefined) return states;
-    const wanted = states.filter((state) =>
-      sequenceLabels.some((label) => label.startsWith(`SEQUENCE ${sanitizedName(state)} `)),
-    );
+    if (sequences === undefined) return states;
+    const names = new Set(sequences.map(quoteName));
+    const wanted = states.filter((state) => names.has(quoteName(state)));
     const existing = await existingSequences(this.#parts.session, wanted);
     return wanted.filter((state) => !existing.has(state));
   }
@@ -270,11 +268,6 @@ class Restore {
       if (isHoldfastError(error)) throw error;
       throw new HoldfastError('DECOMPRESS_FAILED', `${name} cannot be read`, { cause: error });
     }
-  }
-
-  #warn(warnings: readonly string[]): void {
-    this.#warnings.push(...warnings);
-    for (const warning of warnings) this.#parts.context.log.warn(warning);
   }
 
   async #phase<T>(name: string, work: () => Promise<T>): Promise<T> {

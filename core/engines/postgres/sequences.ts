@@ -79,6 +79,7 @@ function statesByNameSql(sequences: readonly Relation[]): string {
     .join(' UNION ALL ');
 }
 
+/** Sets all of them in few statements. @throws what the server says of one that it has not */
 export async function writeSequences(session: Session, states: readonly SequenceState[]): Promise<void> {
   for (let start = 0; start < states.length; start += batch) {
     const calls = states
@@ -97,12 +98,13 @@ export async function existingSequences(
   states: readonly SequenceState[],
 ): Promise<ReadonlySet<SequenceState>> {
   const existing = new Set<SequenceState>();
-  for (const state of states) {
-    const { found } = await session.one<{ found: boolean }>(
-      'select pg_catalog.to_regclass($1) is not null as found',
-      [quoteName(state)],
+  for (let start = 0; start < states.length; start += batch) {
+    const some = states.slice(start, start + batch);
+    const rows = await session.query<{ found: boolean }>(
+      'select pg_catalog.to_regclass(name) is not null as found from unnest($1::text[]) with ordinality as u(name, n) order by n',
+      [some.map(quoteName)],
     );
-    if (found) existing.add(state);
+    for (const [at, state] of some.entries()) if (rows[at]?.found === true) existing.add(state);
   }
   return existing;
 }
