@@ -1,5 +1,6 @@
 import { checkPlan, planError, readPlanText } from '../core/plan/load-plan.ts';
 import { planJsonSchema } from '../core/plan/plan-json-schema.ts';
+import { counted } from './progress.ts';
 import { type CommonOptions, runCommand } from './run-command.ts';
 
 /** `holdfast plan check` */
@@ -8,7 +9,7 @@ export async function planCheck(file: string, options: CommonOptions): Promise<v
     const { plan, problems, notes } = checkPlan(await readPlanText(file), file);
     if (plan === undefined) throw planError(problems);
     const lines = notes.map((note) => `${note.file}:${note.line}:${note.column}: note: ${note.message}`);
-    const count = `${plan.sources.length} ${plan.sources.length === 1 ? 'source' : 'sources'}, ${plan.targets.length} ${plan.targets.length === 1 ? 'target' : 'targets'}`;
+    const count = `${counted(plan.sources.length, 'source')}, ${counted(plan.targets.length, 'target')}`;
     return {
       json: {
         ok: true,

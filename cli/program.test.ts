@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
+import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from './program.ts';
 import { runCli } from './testing/run-cli.ts';
@@ -64,8 +66,59 @@ describe('holdfast', () => {
     expect((await runCli(['--version'])).stdout).toBe('0.1.0\n');
     const nothing = await runCli([]);
     expect([nothing.code, nothing.stdout]).toEqual([2, '']);
-    expect(nothing.stderr).toContain('a command is missing (USAGE)');
+    expect(nothing.stderr).toContain('a command is missing after holdfast; allowed are plan,');
   });
+
+  it.each<[args: string, message: string, hint: string]>([
+    ['local verfy x', 'holdfast local has no command "verfy"', 'did you mean holdfast local verify?'],
+    ['help jbos', 'holdfast has no command "jbos"; allowed are plan,', 'did you mean holdfast jobs?'],
+    [
+      'local --json',
+      'a command is missing after holdfast local; allowed are backup',
+      'usage: holdfast local',
+    ],
+    [
+      'plan check --plan x',
+      'holdfast plan check has no option --plan; allowed are',
+      'usage: holdfast plan check',
+    ],
+    ['local list --vualt x', 'holdfast local list has no option --vualt', 'did you mean --vault?'],
+    [
+      'local verify',
+      'holdfast local verify needs --vault <place>',
+      'usage: holdfast local verify [options] <id>',
+    ],
+    [
+      'restore',
+      'holdfast restore needs --source <source> and --to <target>',
+      'usage: holdfast restore [options] <id>',
+    ],
+  ])('%s is told what is allowed and how that very command is used', async (args, message, hint) => {
+    const result = await runCli([...args.split(' '), '--json']);
+    expect([result.code, result.json().error.code]).toEqual([2, 'USAGE']);
+    expect(result.json().error.message).toContain(message);
+    expect(result.json().error.hint).toContain(hint);
+  });
+
+  it.skipIf(!fs.existsSync('/dev/full'))(
+    'says that its output has no room, and minds no reader who leaves',
+    async () => {
+      const shell = (line: string) =>
+        promisify(execFile)('sh', [
+          '-c',
+          line,
+          process.execPath,
+          path.join(import.meta.dirname, 'holdfast.mjs'),
+        ]);
+      await expect(shell('"$0" "$1" plan schema > /dev/full')).rejects.toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          /^error: cannot write to standard output: .*\(DISK_FULL\)\nhint: [^\n]*\n$/,
+        ),
+      });
+      expect(await shell('"$0" "$1" plan schema | head -1')).toMatchObject({ stdout: '{\n', stderr: '' });
+    },
+  );
 
   it('checks plans: 0 when sound, 2 with all problems, as text and as JSON', async () => {
     const examples = path.resolve(import.meta.dirname, '../examples');

@@ -34,8 +34,8 @@ export function createProgram(): Command {
 }
 
 const exitCodes = `
-Exit codes: 0 done, 1 failed, 2 usage or plan, 3 not found, 4 refused, 130 stopped by Ctrl-C
-Every command takes --json: one JSON document on standard output, errors too.
+Exit codes: 0 done, 1 failed, 2 usage or plan, 3 not found, 4 refused, 5 restored with faults, 130 stopped by Ctrl-C
+Every command below these (holdfast jobs, holdfast local list …) takes --json: one JSON document on standard output, errors too.
 `;
 
 function addPlanCommands(program: Command): void {

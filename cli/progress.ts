@@ -57,7 +57,10 @@ function describe(state: ProgressState): string {
     state.fraction === undefined ? undefined : `${Math.floor(state.fraction * 100)} %`,
     state.rows === undefined ? undefined : `${formatCount(state.rows)} rows`,
     state.bytes === undefined ? undefined : formatBytes(state.bytes),
-    state.bytesPerSecond === undefined ? undefined : `${formatBytes(state.bytesPerSecond)}/s`,
+    // Nothing moves yet, or nobody can tell how fast.
+    state.bytesPerSecond === undefined || state.bytesPerSecond === 0
+      ? undefined
+      : `${formatBytes(state.bytesPerSecond)}/s`,
     state.secondsLeft === undefined ? undefined : `${formatDuration(state.secondsLeft)} left`,
   ].filter((part) => part !== undefined);
   return `${state.doing}${parts.length > 0 ? `: ${parts.join(' · ')}` : ''}`;

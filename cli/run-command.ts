@@ -1,6 +1,7 @@
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { type ErrorCode, errorCatalogue, HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { openProgress, type Progress } from './progress.ts';
+import { usageError } from './usage-error.ts';
 
 /** What a command has to say: one JSON document for `--json`, or text for people. */
 export interface CommandResult {
@@ -62,27 +63,20 @@ export async function runCommand(
   }
 }
 
+/** A program and what it was called with, for errors before any command runs. */
+export interface Called {
+  readonly program: Command;
+  readonly args: readonly string[];
+}
+
 /** For errors before any command runs: an unknown command, a missing option. */
-export function exitWithUsageError(error: unknown, args: readonly string[]): void {
-  const json = args.includes('--json');
-  if (!(error instanceof CommanderError)) {
-    reportError(error, json);
-    process.exitCode = exitCodeOf(error);
-    return;
-  }
+export function exitWithUsageError(error: unknown, called: Called): void {
+  const json = called.args.includes('--json');
   // Help and version end the same way, with code 0.
-  if (error.exitCode === 0) return;
-  const said = error.code === 'commander.help' ? 'a command is missing' : error.message;
-  const [first = '', ...rest] = said.replace(/^error: /, '').split('\n');
-  const hint = [
-    ...rest.map((line) => line.replace(/^\(|\)$/g, '')),
-    'holdfast --help lists the commands, and each command has its own --help',
-  ];
-  reportError(
-    new HoldfastError('USAGE', lowerFirst(first), { hint: hint.filter((line) => line !== '').join('; ') }),
-    json,
-  );
-  process.exitCode = errorCatalogue.USAGE.exitCode;
+  if (error instanceof CommanderError && error.exitCode === 0) return;
+  const told = error instanceof CommanderError ? usageError(error, called) : error;
+  reportError(told, json);
+  process.exitCode = exitCodeOf(told);
 }
 
 function reportError(error: unknown, json: boolean): void {
@@ -138,8 +132,4 @@ function exitCodeOf(error: unknown): number {
 /** Takes passwords out of URLs, for messages that were written elsewhere. */
 export function redact(text: string): string {
   return text.replaceAll(/(\w+:\/\/[^\s:/@]*):[^\s@]+@/g, '$1:***@');
-}
-
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
 }

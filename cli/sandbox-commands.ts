@@ -1,6 +1,6 @@
 import type { DetachedSandbox, SandboxStatus } from '../sandbox/detached.ts';
 import { HoldfastError } from '../core/errors.ts';
-import { formatCount } from './progress.ts';
+import { counted, formatCount } from './progress.ts';
 import { type CommandContext, type CommonOptions, runCommand } from './run-command.ts';
 
 export interface UpOptions extends CommonOptions {
@@ -126,7 +126,7 @@ function describeUp(up: DetachedSandbox, first: string): string {
 function describeStatus(status: SandboxStatus): string {
   const regions = Object.entries(status.regions).map(([region, alive]) => {
     const count = status.containers[region] ?? 0;
-    return `  ${region}  ${alive.padEnd(5)}  ${count} container${count === 1 ? '' : 's'} running`;
+    return `  ${region}  ${alive.padEnd(5)}  ${counted(count, 'container')} running`;
   });
   const calls = Object.entries(status.calls);
   const total = calls.reduce((sum, [, count]) => sum + count, 0);
@@ -134,7 +134,7 @@ function describeStatus(status: SandboxStatus): string {
   return [
     `The sandbox runs since ${status.since} at ${status.endpoint}${status.deployed ? '' : ' (nothing deployed)'}`,
     ...regions,
-    `${formatCount(total)} calls${busiest.length > 0 ? ', most of them:' : ''}`,
+    `${counted(total, 'call')}${busiest.length > 0 ? ', most of them:' : ''}`,
     ...busiest,
   ].join('\n');
 }

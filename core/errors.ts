@@ -166,9 +166,11 @@ export function errorCodeOf(error: unknown): ErrorCode {
   return error instanceof HoldfastError ? error.code : 'INTERNAL';
 }
 
-/** The code behind an error's name, `undefined` for names that are not ours. */
+/** The code behind a recorded code or an error's name, `undefined` for what is not ours. */
 export function errorCodeByName(name: string): ErrorCode | undefined {
-  return (Object.keys(errorCatalogue) as ErrorCode[]).find((code) => errorName(code) === name);
+  return (Object.keys(errorCatalogue) as ErrorCode[]).find(
+    (code) => code === name || errorName(code) === name,
+  );
 }
 
 /** For the end of a switch over a union: fails to compile when a member was forgotten. */

@@ -199,7 +199,7 @@ describe('the backup task as a process', () => {
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line) as { message: string });
-      expect(lines.filter(({ message }) => message === 'the attempt failed')).toMatchObject([
+      expect(lines.filter(({ message }) => message === 'the attempt failed; trying again')).toMatchObject([
         { detail: { attempt: 1, code: 'SOURCE_UNREACHABLE' } },
       ]);
     } finally {
@@ -216,7 +216,8 @@ describe('the backup task as a process', () => {
     const nowhere = { ...server.connection, port: 1 };
     const { code, output } = await startTask(jobId, { TEST_CONNECTION: JSON.stringify(nowhere) }).ended;
     expect(code).toBe(1);
-    expect(output.match(/the attempt failed/g)).toHaveLength(3);
+    // The third is told as the failure of the job.
+    expect(output.match(/the attempt failed; trying again/g)).toHaveLength(2);
     expect(await catalog.getJob(jobId)).toMatchObject({
       state: 'failed',
       error: { code: 'SOURCE_UNREACHABLE', hint: expect.any(String) },

@@ -7,7 +7,7 @@ import { describeActivity, isMovingRows } from '../../core/jobs/activity.ts';
 import { summarizeRestored } from '../restore-report.ts';
 import { formatBytes, formatCount } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
-import { formatTime, table } from '../tables.ts';
+import { formatState, formatTime, table } from '../tables.ts';
 import { type DeploymentOptions, inRegion, openCatalog, openDeployment, sourceOf } from './deployment.ts';
 
 export interface ListOptions extends DeploymentOptions {
@@ -77,7 +77,7 @@ function pointRow(point: RecoveryPoint): string[] {
   return [
     id,
     source,
-    state,
+    formatState(state),
     formatTime(finishedAt),
     upTo,
     formatCount(rows),

@@ -5,7 +5,7 @@ import type { RecoveryPoint } from '../../core/catalog/recovery-point.ts';
 import { formatDuration } from '../../core/plan/duration.ts';
 import type { SourcePlan } from '../../core/plan/plan.ts';
 import { runCommand } from '../run-command.ts';
-import { formatTime, table } from '../tables.ts';
+import { formatState, formatTime, table } from '../tables.ts';
 import { type DeploymentOptions, inRegion, openCatalog, openDeployment } from './deployment.ts';
 import { jobDetail } from './read.ts';
 
@@ -122,7 +122,7 @@ function row(status: SourceStatus): string[] {
   return [
     status.source,
     formatDuration(status.rpoSeconds),
-    `${newest?.id ?? '-'}${newer === undefined ? '' : ` (newer: ${newer.state})`}`,
+    `${newest?.id ?? '-'}${newer === undefined ? '' : ` (newer: ${formatState(newer.state)})`}`,
     age,
     test === undefined ? 'never' : `${test.result} ${formatTime(test.at)}${measured(test)}`,
     running === undefined ? '-' : `${running.kind}: ${running.detail}`,

@@ -1,7 +1,7 @@
 import { HoldfastError } from '../../core/errors.ts';
 import type { VerifyProblem } from '../../core/vault/vault.ts';
 import { requirePointId } from '../local/vault-place.ts';
-import { formatBytes } from '../progress.ts';
+import { counted, formatBytes } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
 import { latestInstead } from '../latest-instead.ts';
@@ -48,7 +48,7 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
       detail,
       recoverable,
     }));
-    const summary = `recovery point ${report.recoveryPointId} in ${deployment.region}: ${report.objects} objects, ${formatBytes(report.storedBytes)}`;
+    const summary = `recovery point ${report.recoveryPointId} in ${deployment.region}: ${counted(report.objects, 'object')}, ${formatBytes(report.storedBytes)}`;
     const rows = problems.map((p) => [p.code, fateOf(p), p.key, p.detail]);
     if (report.thaw !== undefined) warn(`${report.thaw.detail}: ${report.thaw.hint}`);
     return {
@@ -64,7 +64,7 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
       },
       text: report.ok
         ? `${summary}, all whole and signed`
-        : `${table(['CODE', 'STATE', 'OBJECT', 'DETAIL'], rows)}\n${summary}: ${problems.length} problems`,
+        : `${table(['CODE', 'STATE', 'OBJECT', 'DETAIL'], rows)}\n${summary}: ${counted(problems.length, 'problem')}`,
       exitCode: report.ok ? 0 : 1,
     };
   });

@@ -1,7 +1,6 @@
 import os from 'node:os';
 import { createMemoryCatalogStore } from '../../core/catalog/catalog-store.memory.ts';
-import type { CatalogStore } from '../../core/catalog/catalog-store.ts';
-import type { JobKind, JobProgress } from '../../core/catalog/job.ts';
+import type { JobKind } from '../../core/catalog/job.ts';
 import type { EngineLog } from '../../core/engines/engine.ts';
 import type { PostgresConnection } from '../../core/engines/postgres/connection.ts';
 import { createPostgresEngine } from '../../core/engines/postgres/postgres-engine.ts';
@@ -50,13 +49,7 @@ export async function localJobContext(
     ...(job.kind === 'backup' && { recoveryPointId: idFor('point', execution) }),
   });
   return {
-    catalog: withProgress(catalog, (progress) =>
-      command.progress.update(
-        isMovingRows(progress)
-          ? { doing: job.doing, ...progress }
-          : { doing: `${job.doing}: ${describeActivity(job.kind, progress)}` },
-      ),
-    ),
+    catalog,
     vault: job.vault,
     engine: createPostgresEngine({
       binDirectory: (major) => findPostgresClients(major, process.env['PATH'] ?? ''),
@@ -67,36 +60,34 @@ export async function localJobContext(
     region: here,
     connections: job.connections,
     progressSeconds: 0.5,
+    onProgress: (progress) =>
+      command.progress.update(
+        isMovingRows(progress)
+          ? { doing: job.doing, ...progress }
+          : { doing: `${job.doing}: ${describeActivity(job.kind, progress)}` },
+      ),
     signal: command.signal,
     log: logTo(command),
     now: () => new Date(),
   };
 }
 
-/** What the job writes about its progress is shown instead. */
-function withProgress(catalog: CatalogStore, show: (progress: JobProgress) => void): CatalogStore {
-  return new Proxy(catalog, {
-    get: (target, name) => {
-      if (name === 'renew') {
-        return async (...[jobId, until, progress]: Parameters<CatalogStore['renew']>) => {
-          if (progress !== undefined) show(progress);
-          await target.renew(jobId, until, progress);
-        };
-      }
-      const member: unknown = Reflect.get(target, name);
-      return typeof member === 'function' ? member.bind(target) : member;
-    },
-  });
-}
-
-function logTo({ warn }: CommandContext): EngineLog {
+/** What stands behind a warning is told in words; what comes of a stop that was asked for is no news. */
+function logTo({ signal, warn }: CommandContext): EngineLog {
   return {
     info: () => undefined,
-    warn: (message, detail) => {
-      const facts = detail === undefined ? '' : ` ${JSON.stringify(detail)}`;
-      warn(redact(`${message}${facts}`));
+    warn: (message, detail = {}) => {
+      if (signal.aborted) return;
+      const facts = Object.entries(detail).map(([name, value]) => `${name} ${wordOf(value)}`);
+      warn(redact(facts.length === 0 ? message : `${message} (${facts.join(', ')})`));
     },
   };
+}
+
+function wordOf(value: unknown): string {
+  return typeof value === 'object' && value !== null
+    ? Object.values(value).map(wordOf).join(' ')
+    : String(value);
 }
 
 /** @throws USAGE */

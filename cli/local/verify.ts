@@ -1,4 +1,4 @@
-import { formatBytes } from '../progress.ts';
+import { counted, formatBytes } from '../progress.ts';
 import { type CommonOptions, runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
 import { latestInstead } from '../latest-instead.ts';
@@ -24,7 +24,7 @@ export async function localVerify(id: string, options: LocalVerifyOptions): Prom
     const { lines } = await latestInstead(vault, source, { wanted, report });
     for (const line of lines) command.warn(line);
     if (report.thaw !== undefined) command.warn(`${report.thaw.detail}: ${report.thaw.hint}`);
-    const summary = `recovery point ${report.recoveryPointId}: ${report.objects} objects, ${formatBytes(report.storedBytes)}`;
+    const summary = `recovery point ${report.recoveryPointId}: ${counted(report.objects, 'object')}, ${formatBytes(report.storedBytes)}`;
     return {
       json: { ok: report.ok, problems },
       text: report.ok
@@ -32,7 +32,7 @@ export async function localVerify(id: string, options: LocalVerifyOptions): Prom
         : `${table(
             ['CODE', 'OBJECT', 'DETAIL'],
             problems.map((p) => [p.code, p.key, p.detail]),
-          )}\n${summary}: ${problems.length} problems`,
+          )}\n${summary}: ${counted(problems.length, 'problem')}`,
       exitCode: report.ok ? 0 : 1,
     };
   });

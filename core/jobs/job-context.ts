@@ -1,6 +1,6 @@
 import pRetry from 'p-retry';
 import type { CatalogStore } from '../catalog/catalog-store.ts';
-import type { RunningJob } from '../catalog/job.ts';
+import type { JobProgress, RunningJob } from '../catalog/job.ts';
 import type { Engine, EngineLog } from '../engines/engine.ts';
 import { HoldfastError } from '../errors.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -16,6 +16,8 @@ export interface JobContext<Connection> {
   readonly connections: number;
   /** How often progress is written and the lease renewed. */
   readonly progressSeconds: number;
+  /** Gets what is written, for whoever watches in the same process. */
+  readonly onProgress?: (progress: JobProgress) => void;
   readonly signal: AbortSignal;
   readonly log: EngineLog;
   readonly now: () => Date;

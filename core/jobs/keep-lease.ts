@@ -14,6 +14,8 @@ export interface KeepLeaseOptions {
   readonly jobId: string;
   readonly everySeconds: number;
   readonly progress: () => JobProgress | undefined;
+  /** Gets the progress that is written, for whoever watches in the same process. */
+  readonly onProgress?: (progress: JobProgress) => void;
   readonly log: EngineLog;
   readonly now: () => Date;
 }
@@ -52,6 +54,7 @@ export function keepLease(options: KeepLeaseOptions): LeaseKeeper {
 async function renewOnce(options: KeepLeaseOptions, lost: AbortController): Promise<void> {
   const leaseUntil = new Date(options.now().getTime() + taskLeaseSeconds * 1000);
   const progress = options.progress();
+  if (progress !== undefined) options.onProgress?.(progress);
   try {
     await options.catalog.renew(options.jobId, leaseUntil, progress);
   } catch (error) {

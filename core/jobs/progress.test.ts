@@ -38,6 +38,20 @@ describe('ProgressMeter', () => {
     });
   });
 
+  it('tells no rate before two seconds, and no time left before a hundredth is done', () => {
+    let at = noon;
+    const meter = new ProgressMeter(() => new Date(at), 'back up');
+    meter.report(report(0, 100_000));
+    at += 1999;
+    meter.report(report(900, 100_000));
+    expect(meter.snapshot()?.bytesPerSecond).toBe(0);
+    at += 1;
+    expect(meter.snapshot()?.bytesPerSecond).toBe(450);
+    expect(meter.snapshot()).not.toHaveProperty('secondsLeft');
+    meter.report(report(1000, 100_000));
+    expect(meter.snapshot()?.secondsLeft).toBe(198);
+  });
+
   it('never goes back nor above 1 when the estimate is wrong', () => {
     const meter = new ProgressMeter(() => new Date(noon), 'back up');
     meter.report(report(500));

@@ -4,6 +4,8 @@ import type { EngineProgress } from '../engines/engine.ts';
 /** The rate is taken over this long: short enough to follow a change, long enough not to jump. */
 const windowSeconds = 10;
 const maxCurrent = 8;
+/** A rate over less than this, and a rest that is reckoned from less than this share, are wrong by days. */
+const settled = { seconds: 2, fraction: 0.01 };
 
 /** Turns what an engine says into what a person wants to know: how fast, how far, how long still. */
 export class ProgressMeter {
@@ -45,7 +47,7 @@ export class ProgressMeter {
     if (engine === undefined) return this.#step === 'check objects' ? nothingYet(this.#step, now) : undefined;
     const [first] = this.#samples;
     const seconds = first === undefined ? 0 : (now.getTime() - first.at) / 1000;
-    const rate = seconds > 0 ? Math.max(0, (engine.bytes - (first?.bytes ?? 0)) / seconds) : 0;
+    const rate = seconds >= settled.seconds ? Math.max(0, (engine.bytes - (first?.bytes ?? 0)) / seconds) : 0;
     // Estimates grow while the job runs; a bar that goes backwards helps nobody.
     const estimated = engine.estimatedBytes > 0 ? Math.min(1, engine.bytes / engine.estimatedBytes) : 0;
     this.#fraction = Math.max(this.#fraction, estimated);
@@ -59,7 +61,7 @@ export class ProgressMeter {
       storedBytes: [...this.#stored.values()].reduce((sum, bytes) => sum + bytes, 0),
       bytesPerSecond: Math.round(rate),
       fraction: this.#fraction,
-      ...(rate > 0 && { secondsLeft: Math.round(left / rate) }),
+      ...(rate > 0 && estimated >= settled.fraction && { secondsLeft: Math.round(left / rate) }),
       current: engine.current.slice(0, maxCurrent),
       at: now.toISOString(),
     };

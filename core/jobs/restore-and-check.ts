@@ -213,9 +213,9 @@ async function requireWhole(
   const code = fatal.code in errorCatalogue ? (fatal.code as ErrorCode) : 'OBJECT_CORRUPT';
   throw new HoldfastError(
     code,
-    `recovery point ${reader.manifest.id} cannot be restored: ${fatal.key} ${fatal.detail}`,
+    `recovery point ${reader.manifest.id} cannot be restored: ${fatal.key}: ${fatal.detail}`,
     {
-      hint: 'the target was not touched; take an earlier point, or the copy in the other Region',
+      hint: 'the target was not touched; take another recovery point, or another copy of this one',
       detail: { problems: problems.slice(0, 20) },
     },
   );

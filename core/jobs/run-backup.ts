@@ -50,13 +50,16 @@ export async function runBackup<Connection>(context: BackupJob<Connection>): Pro
       minTimeout: (context.retrySeconds ?? 60) * 1000,
       randomize: true,
       signal,
-      shouldRetry: ({ error }) => isHoldfastError(error) && error.retryable && !signal.aborted,
-      onFailedAttempt: ({ error, attemptNumber }) =>
-        context.log.warn('the attempt failed', {
+      shouldRetry: ({ error }) => mayPass(error) && !signal.aborted,
+      onFailedAttempt: ({ error, attemptNumber, retriesLeft }) => {
+        // What ends the job is told as its end.
+        if (retriesLeft === 0 || !mayPass(error) || signal.aborted) return;
+        context.log.warn('the attempt failed; trying again', {
           attempt: attemptNumber,
           code: errorCodeOf(error),
           message: error.message,
-        }),
+        });
+      },
     });
     await keeper.stop();
     return await recordPoint(context, manifest);
@@ -65,6 +68,10 @@ export async function runBackup<Connection>(context: BackupJob<Connection>): Pro
   } finally {
     await keeper.stop();
   }
+}
+
+function mayPass(error: unknown): boolean {
+  return isHoldfastError(error) && error.retryable;
 }
 
 interface Attempt {

@@ -18,7 +18,7 @@ export interface DrillOptions {
   readonly source?: string;
   readonly outFolder: string;
   readonly signal: AbortSignal;
-  /** Keep sandbox and restored database running until interrupted. */
+  /** Keep sandbox and databases running until interrupted, also when the drill failed. */
   readonly keep: boolean;
   /** Faults to make, to see that the drill notices them. */
   readonly sabotage: ReadonlySet<Sabotage>;

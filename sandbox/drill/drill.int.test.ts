@@ -64,8 +64,11 @@ const failed = ({ checks }: DrillReport) => checks.filter(({ ok }) => !ok).map((
 // Two deployments by CloudFormation, on a machine that other tests share.
 describe('npm run drill', { timeout: 240_000 }, () => {
   it('recovers in the other Region alone, reports it by the contract, and leaves nothing behind', async () => {
+    const pin = path.join(import.meta.dirname, '../../examples/holdfast-drill.signing-key.pub.pem');
+    fs.writeFileSync(pin, 'pinned for a sandbox that is gone');
     const drill = await runDrill([]);
     const { report, code } = drill;
+    expect(fs.existsSync(pin)).toBe(false);
     expect([code, report.ok, report.failure], drill.stderr).toEqual([0, true, undefined]);
     expect(report.steps.filter(({ ok }) => !ok)).toEqual([]);
     expect(report.steps.at(-1)).toMatchObject({ name: 'shut everything down', detail: 'no process left' });
@@ -89,8 +92,12 @@ describe('npm run drill', { timeout: 240_000 }, () => {
   });
 
   it('fails and names each check that does not hold, and leaves nothing behind then either', async () => {
-    const drill = await runDrill(['--sabotage', 'object,data,region']);
+    const drill = await runDrill(['--sabotage', 'object,data,region', '--keep'], (line, pid) => {
+      if (line.includes('Kept running until Ctrl-C')) process.kill(pid, 'SIGINT');
+    });
     const { report, code, stderr } = drill;
+    // What failed is kept too, to be looked at.
+    expect(stderr).toMatch(/Kept running until Ctrl-C[^]*psql postgres:[^]*holdfast recovery-points --plan/);
     expect([code, report.ok, report.failure?.code], stderr).toEqual([1, false, 'CHECK_FAILED']);
     expect(failed(report)).toEqual(recoveryChecks);
     for (const name of recoveryChecks) expect(stderr).toContain(`✗ ${name}: `);

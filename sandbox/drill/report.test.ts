@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { escapeHtml, html } from './report/html.ts';
 import { renderReport } from './report/page.ts';
 import { exampleReport } from './report/testing.ts';
-import { sayBytes, sayCount, sayDuration, sayLoss, sayVerdict } from './report/words.ts';
+import { sayBytes, sayCount, sayDuration, sayLoss, sayRecovery, sayVerdict } from './report/words.ts';
 import { type DrillReport, reportSchema } from './report.ts';
 import { writeReport } from './write-report.ts';
 
@@ -70,10 +70,38 @@ describe('words', () => {
   });
 
   it('says more than, not of, when an objective was broken', () => {
-    const late = exampleReport({ measured: { ...exampleReport().measured, rpoSeconds: 3700 } });
-    expect(sayVerdict(late).replaceAll('\u00A0', ' ')).toBe(
+    const late = exampleReport({ ok: false, measured: { ...exampleReport().measured, rpoSeconds: 3700 } });
+    expect(sayRecovery(late).replaceAll('\u00A0', ' ')).toBe(
       'Recovered in 41 s of the 4 h promised; 1 h 1 min of data lost, more than the 1 h promised.',
     );
+  });
+
+  it.each<[string, Partial<DrillReport>]>([
+    [
+      'The database was recovered, but restore test of the other point failed.',
+      { failure: { step: 'restore test of the other point', code: 'OBJECT_CORRUPT', message: 'm' } },
+    ],
+    [
+      'The database was recovered, but 1 check did not hold.',
+      {
+        failure: { step: 'all checks', code: 'CHECK_FAILED', message: 'm' },
+        checks: [{ name: 'row counts', ok: false, detail: '3 instead of 4' }],
+      },
+    ],
+    [
+      'More data was lost than was promised.',
+      { measured: { ...exampleReport().measured, rpoSeconds: 3600.1 } },
+    ],
+    [
+      'The recovery took longer than was promised.',
+      { measured: { ...exampleReport().measured, rtoSeconds: 14_401 } },
+    ],
+    ['It ended before the disaster.', { moments: {} }],
+  ])('says of a drill that did not pass: %s', (verdict, changes) => {
+    const report = exampleReport({ ok: false, ...changes });
+    expect(sayVerdict(report)).toBe(verdict);
+    const page = renderReport(report);
+    expect(page).toContain(`<h1>${verdict.slice(0, -1)}</h1>`);
   });
 
   it('names what is missing, in the singular too', () => {
@@ -113,6 +141,25 @@ describe('report', () => {
     ]);
     expect(json['lost']).toEqual({ acknowledged: 2816, missing: 752 });
     expect(page).toContain('✓ Passed');
+  });
+
+  it('keeps the report of each drill in a folder of its own, and puts the newest where it is looked for', () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-report-'));
+    const good = writeReport(exampleReport(), folder);
+    const failed = exampleReport({ ok: false, startedAt: '2026-11-21T11:00:00.000Z', moments: {} });
+    const bad = writeReport(failed, folder);
+    const read = (file: string) => (JSON.parse(fs.readFileSync(file, 'utf8')) as DrillReport).startedAt;
+    expect([read(path.join(good.kept, 'report.json')), read(bad.json)]).toEqual([
+      exampleReport().startedAt,
+      failed.startedAt,
+    ]);
+    expect(fs.readdirSync(folder).toSorted()).toEqual([
+      '2026-11-21T100000Z',
+      '2026-11-21T110000Z',
+      'report.html',
+      'report.json',
+    ]);
+    fs.rmSync(folder, { recursive: true });
   });
 
   it('refuses a field that the contract does not know', () => {
@@ -193,6 +240,26 @@ describe('report', () => {
     expect(page).toContain('row counts: 3 instead of 4');
     expect(page).toContain('on purpose');
     expect(renderReport(exampleReport({ ok: false }))).not.toContain('on purpose');
+  });
+
+  it('tells the failure and the checks that did not hold beside it', () => {
+    const page = renderReport(
+      exampleReport({
+        ok: false,
+        checks: [{ name: 'every point is whole', ok: false, detail: 'objects are missing' }],
+        failure: { step: 'restore test', code: 'OBJECT_CORRUPT', message: 'cannot be restored' },
+      }),
+    );
+    const reason = page.slice(page.indexOf('Why it did not pass'), page.indexOf('What happened when'));
+    for (const text of ['cannot be restored', 'every point is whole: objects are missing', 'Recovered in'])
+      expect(reason).toContain(text);
+  });
+
+  it('writes what was lost beside the row of the heartbeats, where no dot is', () => {
+    const late = { writesBeganAt: 18, killedAt: 145, recoveredCanaryAt: 139.6, recoveredAt: 150 };
+    const page = renderReport(exampleReport({ moments: late }));
+    const texts = [...page.matchAll(/<text\s+class="gap-text"\s+x="(\d+)"\s+y="\d+"\s+text-anchor="end"/g)];
+    expect(texts.map(([, x]) => x)).toEqual(['906', '332']);
   });
 
   it('draws an objective that was broken as broken', () => {

@@ -2,12 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import path from 'node:path';
 import { HoldfastError } from '../../core/errors.ts';
+import { loadPlan } from '../../core/plan/load-plan.ts';
 import { postgresBinDirectory } from '../postgres/postgres-server.ts';
 import { assembleReport } from './assemble-report.ts';
 import { checksFailed, Drill, type DrillOptions, made } from './drill-context.ts';
 import type { DrillReport } from './report.ts';
 import { writeReport } from './write-report.ts';
-import { sayLoss, sayVerdict } from './report/words.ts';
+import { sayLoss, sayRecovery, sayVerdict } from './report/words.ts';
 import { backUp } from './steps/back-up.ts';
 import { strike } from './steps/disaster.ts';
 import { prepare } from './steps/prepare.ts';
@@ -37,17 +38,18 @@ export async function runDrill(options: DrillOptions, terminal: Terminal): Promi
     const reason: unknown = signal.aborted ? signal.reason : error;
     failure = { step: drill.state.failedStep ?? 'between two steps', ...describe(reason) };
   }
-  const kept = options.keep && failure === undefined;
-  const early = kept ? publish(drill, undefined) : undefined;
+  // Who asked for it wants to look around most of all when something went wrong.
+  const kept = options.keep && !options.signal.aborted && drill.state.sandbox !== undefined;
+  const early = kept ? publish(drill, failure) : undefined;
+  const before = failure;
   if (kept) await keepRunning(drill);
   try {
     await drill.lastStep('shut everything down', 'here', () => shutDown(drill));
   } catch (error) {
     failure ??= { step: 'shut everything down', ...describe(error) };
   }
-  if (early === undefined) return publish(drill, failure);
   // What was kept on request is no part of the drill that was reported, unless it did not go away.
-  return failure === undefined ? early : publish(drill, failure);
+  return early !== undefined && failure === before ? early : publish(drill, failure);
 }
 
 /** Writes the report and says what a person wants to know of it. */
@@ -63,8 +65,9 @@ function publish(drill: Drill, failure: DrillReport['failure']): DrillReport {
     if (failure.hint !== undefined) terminal.line(`hint: ${failure.hint}`);
   }
   for (const { ok, name, detail } of report.checks) if (!ok) terminal.line(`  ✗ ${name}: ${detail}`);
+  if (!report.ok && report.measured.rtoSeconds !== null) terminal.line(sayRecovery(report));
   if (report.moments.killedAt !== undefined) for (const line of sayLoss(report)) terminal.line(line);
-  terminal.line(`Report: ${files.html}\n        ${files.json}`);
+  terminal.line(`Report: ${files.html}\n        ${files.json}\n  kept: ${files.kept}`);
   terminal.close();
   return report;
 }
@@ -89,14 +92,15 @@ function describe(error: unknown): { code: string; message: string; hint?: strin
 
 /** For who wants to look around: until Ctrl-C. */
 async function keepRunning({ state, options, terminal }: Drill): Promise<void> {
-  const { standby } = made(state.plan, 'plan').regions;
+  const { standby } = (state.plan ?? (await loadPlan(made(state.planFile, 'plan file')))).regions;
   const exports = Object.entries(made(state.sandbox, 'sandbox').environment(standby));
   const plan = `--plan ${path.relative(process.cwd(), made(state.planFile, 'plan file'))} --region ${standby}`;
   const psql = path.relative(process.cwd(), path.join(postgresBinDirectory(18), 'psql'));
+  const server = state.restored ?? (state.disasterAt === undefined ? state.database : undefined);
   terminal.title('Kept running until Ctrl-C; in another terminal:');
   // Each on one line however narrow the terminal is: they are there to be copied.
   terminal.verbatim([
-    `  ${psql} ${made(state.restored, 'restored server').url()}`,
+    ...(server === undefined ? [] : [`  ${psql} ${server.url()}`]),
     `  export ${exports.map(([name, value]) => `${name}=${value}`).join(' ')}`,
     `  npx holdfast recovery-points ${plan}`,
     `  npx holdfast jobs ${plan}`,

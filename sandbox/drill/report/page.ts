@@ -10,8 +10,8 @@ import {
   sayBytes,
   sayCount,
   sayDuration,
-  sayFailure,
   sayLoss,
+  sayRecovery,
   sayVerdict,
 } from './words.ts';
 
@@ -44,33 +44,32 @@ function verdict(report: DrillReport): Html {
   return html`<header><p class="brand">Holdfast · disaster drill · ${began} UTC</p></header>
     <div class="verdict">
       <span class="badge">${report.ok ? '✓ Passed' : '✕ Failed'}</span>
-      <h1>${headline(report)}</h1>
+      <h1>${sayVerdict(report).replace(report.ok ? '' : /\.$/, '')}</h1>
       <p class="sub">${prose(`${scene(report)} ${whatHappened(report)}`, report)}</p>
       ${!report.ok && reason(report)}
     </div>`;
 }
 
-/** Checks that did not hold say more than the message that counts them. */
+/** Everything that went wrong: the failure, every check that did not hold, and what was measured all the same. */
 function reason(report: DrillReport): Html {
   const { failure } = report;
   const broken = report.checks.filter(({ ok }) => !ok);
-  const told = failure !== undefined && failure.code !== 'CHECK_FAILED';
-  const why =
-    broken.length === 0 || told
-      ? html`<p>${failure?.message ?? 'an objective was not met'}</p>`
-      : html`<ul>
-          ${broken.map(({ name, detail }) => html`<li>${prose(`${name}: ${detail}`, report)}</li>`)}
-        </ul>`;
+  // Checks that did not hold say more than the message that counts them.
+  const counted = failure?.code === 'CHECK_FAILED' && broken.length > 0;
+  const told = counted ? [] : [failure?.message ?? (broken.length > 0 ? '' : 'an objective was not met')];
+  const listed = broken.map(({ name, detail }) => html`<li>${prose(`${name}: ${detail}`, report)}</li>`);
+  const why = html`${told.filter((text) => text !== '').map((text) => html`<p>${prose(text, report)}</p>`)}${
+    listed.length > 0 &&
+    html`<ul>
+      ${listed}
+    </ul>`
+  }`;
+  const recovery = sayRecovery(report);
   const purpose = report.steps.some(({ name }) => name.startsWith(sabotageStep));
   return html`<div class="reason">
     <strong>Why it did not pass${failure !== undefined && `: ${failure.step}`}</strong>
-    ${why}${failure?.hint !== undefined && html`<p>${capital(failure.hint)}</p>`}${purpose && html`<p>Faults were made on purpose (--sabotage), to see that the drill notices them.</p>`}${failure !== undefined && html`<p><code>${failure.code}</code></p>`}
+    ${why}${failure?.hint !== undefined && html`<p>${capital(failure.hint)}</p>`}${recovery !== '' && html`<p>${recovery}</p>`}${purpose && html`<p>Faults were made on purpose (--sabotage), to see that the drill notices them.</p>`}${failure !== undefined && html`<p><code>${failure.code}</code></p>`}
   </div>`;
-}
-
-/** With a reason of its own below, the headline of a failure stays short. */
-function headline(report: DrillReport): string {
-  return report.measured.rtoSeconds === null ? sayFailure(report) : sayVerdict(report);
 }
 
 function scene({ source }: DrillReport): string {

@@ -73,13 +73,17 @@ function rowsFor(report: DrillReport, layout: Layout): Row[] {
 function captions(
   layout: Layout,
   top: number,
-  texts: { readonly name: string; readonly figure?: string },
+  texts: { readonly name: string; readonly figure?: string | undefined; readonly kind?: 'soft' | 'gap-text' },
 ): Html {
   const y = layout.form === 'wide' ? top + 18 : top + 14;
   const name = clip(texts.name, layout.form === 'wide' ? 33 : 40);
   const figure =
     texts.figure !== undefined &&
-    html`<text class="soft" x="${layout.width - (layout.form === 'wide' ? 2 : 0)}" y="${y}" text-anchor="end"
+    html`<text
+      class="${texts.kind ?? 'soft'}"
+      x="${layout.width - (layout.form === 'wide' ? 2 : 0)}"
+      y="${y}"
+      text-anchor="end"
       >${texts.figure}</text
     >`;
   return html`<text x="0" y="${y}">${name}</text>${figure}`;
@@ -140,12 +144,9 @@ function heartbeatRow(report: DrillReport, layout: Layout): Row {
         height="${barHeight + 4}"
         rx="3"
       />`;
-    const figure = lost
-      ? html`<text class="gap-text" ${placeAfter(layout, killedAt)} y="${y + 12}"
-          >${sayDuration(killedAt - newest)} lost</text
-        >`
-      : '';
-    return html`${captions(layout, top, { name: 'signed heartbeats' })}${gap}${dots}${figure}`;
+    // Beside the row, because behind the disaster there may be no room, and before it are the dots.
+    const figure = lost ? `${sayDuration(killedAt - newest)} lost` : undefined;
+    return html`${captions(layout, top, { name: 'signed heartbeats', figure, kind: 'gap-text' })}${gap}${dots}`;
   };
 }
 
@@ -184,11 +185,11 @@ function recoveryRow(layout: Layout, killedAt: number, recoveredAt: number): Row
 function placeAfter(
   layout: Layout,
   moment: number,
-  { text = '00.0 s lost', before }: { readonly text?: string; readonly before?: number } = {},
+  { text, before }: { readonly text: string; readonly before: number },
 ): Html {
   const x = layout.x(moment);
   if (x + 8 + text.length * 8 <= layout.width) return html`x="${x + 8}"`;
-  return html`x="${(before ?? x) - 8}" text-anchor="end"`;
+  return html`x="${before - 8}" text-anchor="end"`;
 }
 
 function killMark(report: DrillReport, layout: Layout, bottom: number): Html | false {

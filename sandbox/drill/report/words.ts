@@ -30,10 +30,14 @@ export function sayBytes(bytes: number): string {
   return `${value.toFixed(power === 0 || value >= 10 ? 0 : 1)}\u00A0${units[power]}`;
 }
 
-/** The verdict in one sentence, as it is printed and as it heads the page. */
+/** The verdict in one sentence, as it is printed and as it heads the page: of a failure why it is one, of a success the figures. */
 export function sayVerdict(report: DrillReport): string {
-  const { measured, objectives } = report;
-  if (measured.rtoSeconds === null) return `${sayFailure(report)}.`;
+  return report.ok ? sayRecovery(report) : `${sayFailure(report)}.`;
+}
+
+/** What was measured, whatever else went wrong; empty when the data was never vouched for. */
+export function sayRecovery({ measured, objectives }: DrillReport): string {
+  if (measured.rtoSeconds === null) return '';
   const recovered = `Recovered in ${against(measured.rtoSeconds, objectives.rtoSeconds, '')}`;
   const lost =
     measured.rpoSeconds === null
@@ -42,12 +46,24 @@ export function sayVerdict(report: DrillReport): string {
   return `${recovered}; ${lost}.`;
 }
 
-/** How far a drill came that recovered nothing it could vouch for. */
-export function sayFailure({ moments, failure }: DrillReport): string {
+/** The one thing that a reader must know of a drill that did not pass. */
+function sayFailure({ moments, failure, measured, objectives, checks }: DrillReport): string {
   if (moments.killedAt === undefined) return 'It ended before the disaster';
-  return failure?.code === 'CHECK_FAILED'
-    ? 'What was restored did not pass its checks'
-    : 'The database was not recovered';
+  if (measured.rtoSeconds === null) {
+    return failure?.code === 'CHECK_FAILED'
+      ? 'What was restored did not pass its checks'
+      : 'The database was not recovered';
+  }
+  if (failure !== undefined && failure.code !== 'CHECK_FAILED')
+    return `The database was recovered, but ${failure.step} failed`;
+  const broken = checks.filter(({ ok }) => !ok).length;
+  if (broken > 0)
+    return `The database was recovered, but ${broken} ${broken === 1 ? 'check' : 'checks'} did not hold`;
+  if (measured.rtoSeconds > objectives.rtoSeconds) return 'The recovery took longer than was promised';
+  if (measured.rpoSeconds === null) return 'How much data was lost could not be measured';
+  return measured.rpoSeconds > objectives.rpoSeconds
+    ? 'More data was lost than was promised'
+    : 'The database was recovered, but not every step went well';
 }
 
 function against(measured: number, promised: number, what: string): string {

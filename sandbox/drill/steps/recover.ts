@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { CheckResult } from '../../../core/engines/engine.ts';
+import { HoldfastError } from '../../../core/errors.ts';
 import { startPostgres } from '../../postgres/postgres-server.ts';
 import { type Drill, made } from '../drill-context.ts';
 import { sayCount, sayDuration } from '../report/words.ts';
@@ -84,8 +85,10 @@ export async function testRestore(drill: Drill): Promise<void> {
       ...(result.checks ?? []).map((check) => ({ ...check, name: `restore test: ${check.name}` })),
       checkWithoutLostRegion(drill, (lost) => `restore test: it did not need ${lost}`),
     );
-    if (result.verdict !== 'PASSED')
-      throw new Error(`the restore test of ${other} ended as ${result.verdict ?? 'unknown'}`);
+    if (result.verdict !== 'PASSED') {
+      const verdict = result.verdict ?? 'unknown';
+      throw new HoldfastError('CHECK_FAILED', `the restore test of ${other} ended as ${verdict}`);
+    }
     return `${other} PASSED: ${sayCount(result.rows)} rows, ${result.checks?.length ?? 0} checks, scratch server stopped`;
   });
 }

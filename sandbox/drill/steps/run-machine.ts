@@ -4,7 +4,7 @@ import { createDynamoCatalogStore } from '../../../core/catalog/catalog-store.dy
 import type { CatalogStore } from '../../../core/catalog/catalog-store.ts';
 import type { Job } from '../../../core/catalog/job.ts';
 import { describeActivity, isMovingRows } from '../../../core/jobs/activity.ts';
-import { HoldfastError } from '../../../core/errors.ts';
+import { errorCodeByName, HoldfastError } from '../../../core/errors.ts';
 import { deploymentNames, type StateMachineName } from '../../../core/plan/names.ts';
 import { type Drill, made } from '../drill-context.ts';
 import { sayBytes, sayCount, sayDuration } from '../report/words.ts';
@@ -69,7 +69,7 @@ function ended(
   if (execution.status === 'SUCCEEDED' && job?.state === 'completed') return job;
   if (job?.state === 'failed') {
     const hint = job.error.hint === undefined ? {} : { hint: job.error.hint };
-    throw new HoldfastError('SANDBOX', `${job.error.code}: ${job.error.message}`, hint);
+    throw new HoldfastError(errorCodeByName(job.error.code) ?? 'INTERNAL', job.error.message, hint);
   }
   const reason =
     job?.state === 'skipped' ? job.reason : `${execution.error ?? ''} ${execution.cause ?? ''}`.trim();
