@@ -3,8 +3,13 @@ import type { Globals } from './globals.ts';
 import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import type { Session } from './session.ts';
 
-/** Roles that managed services make themselves and let nobody else make. */
-const managedRole = /^(rds|cloudsql|azure|alloydb)/;
+/** Managed services make roles of their own, which nobody else may make and which make no sense elsewhere; each has a role that tells it. */
+const services = [
+  { name: 'Amazon RDS', prefix: 'rds', marks: ['rds_superuser'] },
+  { name: 'Cloud SQL', prefix: 'cloudsql', marks: ['cloudsqlsuperuser'] },
+  { name: 'AlloyDB', prefix: 'alloydb', marks: ['alloydbsuperuser'] },
+  { name: 'Azure Database for PostgreSQL', prefix: 'azure', marks: ['azure_pg_admin', 'azure_superuser'] },
+];
 
 /**
  * Creates roles that are missing and gives new ones their memberships and settings. A role that exists is not touched,
@@ -22,7 +27,14 @@ export async function createMissingRoles(session: Session, globals: Globals): Pr
   );
   const created = new Set<string>();
   for (const role of globals.roles) {
-    if (existing.has(role.name) || managedRole.test(role.name)) continue;
+    if (existing.has(role.name)) continue;
+    const service = serviceOf(role.name, [...existing, ...globals.roles.map(({ name }) => name)]);
+    if (service !== undefined) {
+      warnings.push(
+        `role ${role.name} was left out: ${service} makes the roles whose names begin like this; what it owned belongs to the restoring user`,
+      );
+      continue;
+    }
     const error = await attempt(session, createRoleSql(role, superuser));
     if (error !== undefined) {
       warnings.push(`role ${role.name} could not be created: ${error}`);
@@ -58,6 +70,13 @@ export async function createMissingRoles(session: Session, globals: Globals): Pr
     if (error !== undefined) warnings.push(`setting ${setting.name} of role ${setting.role}: ${error}`);
   }
   return warnings;
+}
+
+/** The service whose own role this is, if source or target are run by it; on one's own server the name means nothing. */
+function serviceOf(role: string, roles: readonly string[]): string | undefined {
+  return services.find(
+    ({ prefix, marks }) => role.startsWith(prefix) && marks.some((mark) => roles.includes(mark)),
+  )?.name;
 }
 
 /** Settings, comment and grants of the database; last, because a setting may well be default_transaction_read_only. */

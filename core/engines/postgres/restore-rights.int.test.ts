@@ -189,6 +189,47 @@ describe('a restore that cannot bring all data', () => {
   });
 });
 
+describe('roles that are named like those of a managed service', () => {
+  const owned = (role: string) =>
+    `CREATE ROLE ${role} LOGIN; CREATE TABLE t (id int); ALTER TABLE t OWNER TO ${role}; CREATE TABLE u (id int); GRANT SELECT ON u TO ${role};
+     ALTER TABLE u ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON u TO ${role} USING (true)`;
+  const factsSql = `SELECT (SELECT relowner::regrole::text FROM pg_class WHERE relname = 't'), (SELECT relacl::text FROM pg_class WHERE relname = 'u'), (SELECT count(*) FROM pg_policy)`;
+  let origin: Harness;
+  let other: Harness;
+  beforeAll(async () => {
+    [origin, other] = await Promise.all([Harness.start(18), Harness.start(18)]);
+  });
+  afterAll(() => Promise.all([origin?.stop(), other?.stop()]));
+
+  it("are made on one's own server, with all that they own and may", async () => {
+    for (const role of ['rds_reader', 'azure_app', 'cloudsql_ro', 'alloydb_x']) {
+      const source = await origin.database('source');
+      await origin.sql(source, owned(role));
+      const target = await other.database('target');
+      const { warnings, faults } = await other.restore(target, await origin.backup(source));
+      expect(faults).toEqual([]);
+      expect(warnings).toContain(`role ${role} was created without a password: set one before it can log in`);
+      expect(await other.sql(target, factsSql)).toBe(await origin.sql(source, factsSql));
+      expect(await other.sql(target, factsSql)).toContain(role);
+    }
+  });
+
+  it('are left out and named where source or target is that service', async () => {
+    const source = await origin.database('source');
+    await origin.sql(source, `CREATE ROLE rds_superuser; ${owned('rdsadmin')}`);
+    const target = await other.database('target');
+    const { warnings, faults } = await other.restore(target, await origin.backup(source));
+    expect(warnings.filter((warning) => warning.includes('was left out'))).toEqual([
+      expect.stringMatching(/^role rds_superuser was left out: Amazon RDS/),
+      expect.stringMatching(/^role rdsadmin was left out: Amazon RDS/),
+    ]);
+    expect(faults.map(({ object }) => object)).toEqual(['POLICY public.u p']);
+    expect(
+      await other.sql(target, "SELECT count(*) FROM pg_roles WHERE rolname ~ '^rds(admin|_superuser)'"),
+    ).toBe('0');
+  });
+});
+
 describe('a backup by a user who may only read', () => {
   it('holds all that a superuser would back up, and is refused where row security hides rows', async () => {
     const harness = await Harness.start(18);
