@@ -8,7 +8,7 @@ import {
   standby,
   writtenOnce,
 } from './testing/policy-lab.ts';
-import { administrator, type Principal, simulate } from './testing/simulate.ts';
+import { administrator, type Principal } from './testing/simulate.ts';
 
 let lab: PolicyLab;
 beforeAll(async () => {
@@ -173,13 +173,30 @@ describe('short decisions', () => {
   });
 
   it('that only write records reach no vault', async () => {
-    for (const id of [/^FunctionsfinishjobRole/, /^FunctionsfailjobRole/, /^FunctionsdeadmanRole/]) {
+    for (const id of [/^FunctionsfinishjobRole/, /^FunctionsfailjobRole/]) {
       expect(await lab.onVault(lab.role(id), 's3:GetObject')).toBe('ImplicitlyDenied');
-      const table = `arn:aws:dynamodb:${primary}:${account}:table/holdfast-acme`;
-      expect(await simulate(lab.role(id), { action: 'dynamodb:PutItem', resource: table })).toBe('Allowed');
-      expect(await simulate(lab.role(id), { action: 'dynamodb:DeleteTable', resource: table })).toBe(
-        'ImplicitlyDenied',
-      );
+      expect(await lab.onItems(lab.role(id), 'dynamodb:PutItem', 'SOURCE#shop-db')).toBe('Allowed');
+      for (const partition of ['CONTROL', undefined])
+        expect(await lab.onItems(lab.role(id), 'dynamodb:PutItem', partition)).toBe('ImplicitlyDenied');
+      expect(await lab.onItems(lab.role(id), 'dynamodb:DeleteTable')).toBe('ImplicitlyDenied');
     }
+  });
+
+  it('measure the age of backups from the vault, and see no record that a task could forge', async () => {
+    const deadMan = lab.role(/^FunctionsdeadmanRole/);
+    expect(await lab.onVault(deadMan, 's3:GetObjectVersion')).toBe('Allowed');
+    expect(JSON.stringify(deadMan.policies)).not.toContain('dynamodb:');
+  });
+
+  it('write the control item only where the first claim does', async () => {
+    const writers: string[] = [];
+    const roles = lab.resources.filter(({ type, region }) => type === 'AWS::IAM::Role' && region === primary);
+    for (const { logicalId } of roles) {
+      const verdicts = ['PutItem', 'UpdateItem', 'DeleteItem'].map((action) =>
+        lab.onItems(lab.role(new RegExp(`^${logicalId}$`)), `dynamodb:${action}`, 'CONTROL'),
+      );
+      if ((await Promise.all(verdicts)).includes('Allowed')) writers.push(logicalId);
+    }
+    expect(writers).toEqual([expect.stringMatching(/^FunctionsclaimjobRole/)]);
   });
 });

@@ -123,6 +123,40 @@ describe('a writer', () => {
   });
 });
 
+describe.each(['backup', 'restore', 'restore-test'])('the catalogue and a task for a %s', (workflow) => {
+  const task = () => lab.role(new RegExp(`\\.${workflow}\\.shop-db\\.`));
+
+  it.each(['GetItem', 'PutItem', 'DeleteItem'])(
+    'lets it %s on items of its own source alone',
+    async (action) => {
+      const verdict = (partition?: string) => lab.onItems(task(), `dynamodb:${action}`, partition);
+      expect(await verdict('SOURCE#shop-db')).toBe('Allowed');
+      for (const other of ['SOURCE#till-db', 'SOURCE#shop-db-2', 'SOURCE#', 'JOB#01', undefined])
+        expect([other, await verdict(other)]).toEqual([other, 'ImplicitlyDenied']);
+    },
+  );
+
+  it('lets it read the epoch and change nothing about it', async () => {
+    expect(await lab.onItems(task(), 'dynamodb:GetItem', 'CONTROL')).toBe('Allowed');
+    for (const action of ['PutItem', 'UpdateItem', 'DeleteItem', 'Query', 'BatchWriteItem', 'PartiQLUpdate'])
+      expect([action, await lab.onItems(task(), `dynamodb:${action}`, 'CONTROL')]).toEqual([
+        action,
+        'ImplicitlyDenied',
+      ]);
+  });
+
+  it('shows it no index and no table: those hold what is of other sources', async () => {
+    const table = `arn:aws:dynamodb:${primary}:${account}:table/holdfast-acme`;
+    const context = { 'dynamodb:LeadingKeys': ['SOURCE#shop-db'] };
+    for (const [action, resource] of [
+      ['dynamodb:Query', `${table}/index/byKind`],
+      ['dynamodb:Scan', table],
+      ['dynamodb:ExportTableToPointInTime', table],
+    ] as const)
+      expect(await simulate(task(), { action, resource, context })).toBe('ImplicitlyDenied');
+  });
+});
+
 describe.each(['restore', 'restore-test'])('a reader for a %s', (workflow) => {
   const reader = () => lab.role(new RegExp(`\\.${workflow}\\.shop-db\\.`));
 

@@ -169,10 +169,16 @@ describe('the functions and the backup task, as deployed', () => {
     const task = path.resolve(import.meta.dirname, '../tasks/run.mjs');
     const { code, output } = await run([task, 'postgres-backup'], { ...environment(primary), ...own });
     expect({ code, output: code === 0 ? '' : output }).toEqual({ code: 0, output: '' });
-    expect((await call('check-copy', { jobId })).reply).toMatchObject({ state: 'stored', late: false });
+    expect((await call('check-copy', { source: 'shop-db', jobId })).reply).toMatchObject({
+      state: 'stored',
+      late: false,
+    });
     await replicate();
-    expect((await call('check-copy', { jobId })).reply).toMatchObject({ state: 'protected', missing: 0 });
-    const finished = await call('finish-job', { jobId });
+    expect((await call('check-copy', { source: 'shop-db', jobId })).reply).toMatchObject({
+      state: 'protected',
+      missing: 0,
+    });
+    const finished = await call('finish-job', { source: 'shop-db', jobId });
     expect(finished.reply).toMatchObject({ jobId, rows: 1000, copy: 'protected' });
     expect(finished.output).toContain('"backups_total"');
     const age = await call('dead-man', {});

@@ -24,6 +24,7 @@ import { holdTable } from './testing/held-table.ts';
 import { startBackupTask, type Task } from './testing/start-task.ts';
 
 const source = 'shop-db';
+const ref = (id: string) => ({ source, id });
 const rows = 20_000;
 const silent = { info: () => undefined, warn: () => undefined };
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-task-'));
@@ -135,7 +136,7 @@ describe('the backup task as a process', () => {
     const { code, output } = await startTask(jobId).ended;
     wholeMilliseconds = performance.now() - begun;
     expect({ code, output: code === 0 ? '' : output }).toEqual({ code: 0, output: '' });
-    const job = await catalog.getJob(jobId);
+    const job = await catalog.getJob(ref(jobId));
     const point = await catalog.getRecoveryPoint(source, job?.recoveryPointId ?? '');
     expect(point).toMatchObject({ state: 'stored', rows, region: 'us-east-1' });
     expect(await catalog.leaseOf(source)).toBeUndefined();
@@ -180,7 +181,10 @@ describe('the backup task as a process', () => {
     await held.release();
     expect(code).toBe(1);
     expect(output).toContain('told to stop');
-    expect(await catalog.getJob(jobId)).toMatchObject({ state: 'failed', error: { code: 'JOB_ABORTED' } });
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({
+      state: 'failed',
+      error: { code: 'JOB_ABORTED' },
+    });
     expect(await catalog.leaseOf(source)).toBeUndefined();
     expect(await vault.list(source)).toHaveLength(before);
     expect(await vault.abortUploads(source, { before: new Date() })).toBe(0);
@@ -218,7 +222,7 @@ describe('the backup task as a process', () => {
     expect(code).toBe(1);
     // The third is told as the failure of the job.
     expect(output.match(/the attempt failed; trying again/g)).toHaveLength(2);
-    expect(await catalog.getJob(jobId)).toMatchObject({
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({
       state: 'failed',
       error: { code: 'SOURCE_UNREACHABLE', hint: expect.any(String) },
     });
@@ -237,7 +241,7 @@ describe('the backup task as a process', () => {
     const reader = { ...server.connection, username: 'reader', password: 'reader' };
     const { code } = await startTask(jobId, { TEST_CONNECTION: JSON.stringify(reader) }).ended;
     expect(code).toBe(1);
-    expect(await catalog.getJob(jobId)).toMatchObject({
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({
       state: 'failed',
       error: {
         code: 'SOURCE_PRIVILEGES',
@@ -254,22 +258,25 @@ describe('the backup task as a process', () => {
     const fresh = await claim();
     const { code } = await startTask(old).ended;
     expect(code).toBe(1);
-    expect(await catalog.getJob(old)).toMatchObject({ state: 'failed', error: { code: 'LEASE_LOST' } });
-    expect(await catalog.getJob(fresh)).toMatchObject({ state: 'running' });
+    expect(await catalog.getJob(ref(old))).toMatchObject({ state: 'failed', error: { code: 'LEASE_LOST' } });
+    expect(await catalog.getJob(ref(fresh))).toMatchObject({ state: 'running' });
     expect(await catalog.leaseOf(source)).toMatchObject({ jobId: fresh });
-    await catalog.fail(fresh, { error: { code: 'JOB_ABORTED', message: 'end of test' } }, new Date());
+    await catalog.fail(ref(fresh), { error: { code: 'JOB_ABORTED', message: 'end of test' } }, new Date());
   });
 
   it('takes over what an earlier task of the same job committed but did not record', async () => {
     const jobId = await claim();
     expect((await startTask(jobId).ended).code).toBe(0);
-    const id = (await catalog.getJob(jobId))?.recoveryPointId ?? '';
+    const id = (await catalog.getJob(ref(jobId)))?.recoveryPointId ?? '';
     // As if that task had died right after its manifest: the job is claimed anew with what it had begun.
     const again = await claim();
-    await catalog.beginAttempt(again, { leaseUntil: new Date(Date.now() + 60_000), recoveryPointId: id });
+    await catalog.beginAttempt(ref(again), {
+      leaseUntil: new Date(Date.now() + 60_000),
+      recoveryPointId: id,
+    });
     const points = (await vault.list(source)).length;
     expect((await startTask(again).ended).code).toBe(0);
-    expect(await catalog.getJob(again)).toMatchObject({ recoveryPointId: id });
+    expect(await catalog.getJob(ref(again))).toMatchObject({ recoveryPointId: id });
     expect(await vault.list(source)).toHaveLength(points);
   });
 

@@ -58,6 +58,7 @@ export async function runTask(
 
 async function recordFailure({ settings, catalog, log }: TaskContext, error: unknown): Promise<void> {
   const failure = jobErrorOf(error);
+  const job = { source: settings.HOLDFAST_SOURCE, id: settings.HOLDFAST_JOB_ID };
   writeLine({
     ...facts(settings),
     level: 'error',
@@ -66,7 +67,7 @@ async function recordFailure({ settings, catalog, log }: TaskContext, error: unk
     stack: stackOf(error),
   });
   try {
-    await persist(() => catalog.fail(settings.HOLDFAST_JOB_ID, { error: failure }, new Date()));
+    await persist(() => catalog.fail(job, { error: failure }, new Date()));
   } catch (second) {
     log.warn('the failure could not be recorded; the state machine will', { ...jobErrorOf(second) });
   }

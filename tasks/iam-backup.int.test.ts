@@ -191,7 +191,7 @@ describe('a source without a password, in a vault with governance locks', () => 
     const { code, claimed } = await run({ kind: 'backup', name: 'third' });
     isIn = true;
     expect(code).toBe(1);
-    expect(await catalog.getJob(claimed.jobId)).toMatchObject({
+    expect(await catalog.getJob({ source: 'shop-db', id: claimed.jobId })).toMatchObject({
       state: 'failed',
       error: { code: 'SOURCE_CREDENTIALS', hint: expect.stringContaining('rds_iam') },
     });

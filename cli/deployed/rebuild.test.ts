@@ -13,6 +13,7 @@ const entry = (action: RebuildEntry['action'], compared = true): RebuildEntry =>
 const plan = (...entries: RebuildEntry[]): RebuildPlan => ({
   entries,
   notInVault: [],
+  strayFolders: [],
   notCompared: entries.filter(({ compared }) => !compared).length,
 });
 

@@ -40,6 +40,7 @@ export async function rebuildCatalog(options: RebuildOptions): Promise<void> {
         now: () => new Date(),
         ...(stores !== undefined && { stores }),
       });
+      for (const folder of plan.strayFolders) warn(`${folder} is no source of a plan; it was passed over`);
       for (const { source, id } of plan.notInVault)
         warn(`${source} ${id} is in the catalogue but not in this vault; it is kept`);
       if (stores !== undefined && plan.notCompared > 0)
@@ -58,6 +59,7 @@ export async function rebuildCatalog(options: RebuildOptions): Promise<void> {
             state: point.state,
           })),
           notInVault: plan.notInVault,
+          strayFolders: plan.strayFolders,
           notCompared: plan.notCompared,
           ...done,
         },

@@ -16,7 +16,8 @@ export async function localList(options: LocalListOptions): Promise<void> {
   await runCommand(options, async (command) => {
     if (options.source !== undefined) requireSource(options.source);
     const vault = await openLocalVault(options, { mayCreateKey: false, warn: command.warn });
-    const known = await vault.listSources();
+    const onStrayFolder = (folder: string) => command.warn(`${folder} is no source; it was passed over`);
+    const known = await vault.listSources({ onStrayFolder });
     if (options.source !== undefined && !known.includes(options.source)) {
       const has = known.length === 0 ? 'none' : known.join(', ');
       throw new HoldfastError('SOURCE_NOT_FOUND', `the vault has no source ${options.source}; it has ${has}`);

@@ -1,11 +1,15 @@
-import type { ClaimInput, LeaseScope } from './catalog-store.ts';
+import type { ClaimInput, JobRef, LeaseScope } from './catalog-store.ts';
 import { leaseName } from './catalog-store.ts';
 import { catalogTable } from './catalog-table.ts';
 import type { Job, RunningJob } from './job.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
 
-/** Stored with every item; a reader that finds a higher one must not guess. */
+/**
+ * Stored with every item. Fields are added without raising it: readers take what they know and keep the rest. It is raised
+ * when an older reader would misread an item; a reader refuses versions outside of its range.
+ */
 export const itemSchemaVersion = 1;
+export const readableItemVersions = { oldest: 1, newest: itemSchemaVersion } as const;
 
 /** Days after which a claim may be forgotten: longer than any schedule, retry or redrive can bring the same run again. */
 const claimDays = 30;
@@ -17,11 +21,10 @@ export interface ItemKey {
 
 /** One item of the table. `record` is the entity as its schema knows it; `version` counts its writes. */
 export interface CatalogItem<R> extends ItemKey {
-  readonly schemaVersion: typeof itemSchemaVersion;
+  readonly schemaVersion: number;
   readonly version: number;
   readonly record: R;
   readonly kindKey?: string;
-  readonly sourceKey?: string;
   readonly sort?: string;
   readonly expiresAt?: number;
 }
@@ -38,32 +41,44 @@ export interface LeaseRecord extends ClaimRecord {
 
 export const controlKey: ItemKey = { pk: 'CONTROL', sk: 'CONTROL' };
 
-export function jobKey(id: string): ItemKey {
-  return { pk: `JOB#${id}`, sk: 'JOB' };
+/** The partition of everything that is about one source. A policy names it as `dynamodb:LeadingKeys`. */
+export function sourcePartition(source: string): string {
+  return `SOURCE#${source}`;
+}
+
+/** What the sort keys of a source's items begin with. Ids are ULIDs, so each kind is sorted by time. */
+export const sortKeyPrefixes = { job: 'JOB#', point: 'POINT#', running: 'RUNNING#' } as const;
+
+export function jobKey({ source, id }: JobRef): ItemKey {
+  return { pk: sourcePartition(source), sk: `${sortKeyPrefixes.job}${id}` };
+}
+
+/** Held by a job from its claim to its end. */
+export function runningKey({ source, id }: JobRef): ItemKey {
+  return { pk: sourcePartition(source), sk: `${sortKeyPrefixes.running}${id}` };
 }
 
 export function claimKey(input: Pick<ClaimInput, 'source' | 'kind' | 'scheduledFor'>): ItemKey {
-  return { pk: `SOURCE#${input.source}`, sk: `CLAIM#${input.kind}#${input.scheduledFor.toISOString()}` };
+  return { pk: sourcePartition(input.source), sk: `CLAIM#${input.kind}#${input.scheduledFor.toISOString()}` };
 }
 
 export function leaseKey(source: string, scope: LeaseScope): ItemKey {
-  return { pk: `SOURCE#${source}`, sk: `LEASE#${leaseName(scope)}` };
+  return { pk: sourcePartition(source), sk: `LEASE#${leaseName(scope)}` };
 }
 
 export function recoveryPointKey(source: string, id: string): ItemKey {
-  return { pk: `SOURCE#${source}`, sk: `POINT#${id}` };
+  return { pk: sourcePartition(source), sk: `${sortKeyPrefixes.point}${id}` };
 }
 
 export const kindKeys = { job: 'job', point: 'point' } as const;
 
 export function jobItem(job: Job, version: number, at: Date): CatalogItem<Job> {
   return {
-    ...jobKey(job.id),
+    ...jobKey(job),
     schemaVersion: itemSchemaVersion,
     version,
     record: job,
     kindKey: kindKeys.job,
-    sourceKey: `${kindKeys.job}#${job.source}`,
     sort: `${job.createdAt}#${job.id}`,
     ...(job.state === 'skipped' && { [catalogTable.timeToLiveAttribute]: secondsAfter(at, claimDays) }),
   };
@@ -76,7 +91,6 @@ export function recoveryPointItem(point: RecoveryPoint, version: number): Catalo
     version,
     record: point,
     kindKey: kindKeys.point,
-    sourceKey: `${kindKeys.point}#${point.source}`,
     sort: `${point.id}#${point.source}`,
   };
 }
@@ -97,6 +111,15 @@ export function leaseItem(input: ClaimInput): CatalogItem<LeaseRecord> {
     schemaVersion: itemSchemaVersion,
     version: 1,
     record: { jobId: input.jobId, owner: input.owner, until: input.leaseUntil.toISOString() },
+  };
+}
+
+export function runningItem(input: ClaimInput): CatalogItem<ClaimRecord> {
+  return {
+    ...runningKey({ source: input.source, id: input.jobId }),
+    schemaVersion: itemSchemaVersion,
+    version: 1,
+    record: { jobId: input.jobId, owner: input.owner },
   };
 }
 

@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors.ts';
-import type { ClaimConflict, ClaimInput, Control } from './catalog-store.ts';
+import type { ClaimConflict, ClaimInput, Control, JobRef } from './catalog-store.ts';
 
 /** The refusals that both catalogue stores give in the same words. */
 export function alreadyRunning(input: ClaimInput, conflict: ClaimConflict): HoldfastError {
@@ -19,6 +19,10 @@ export function staleEpoch(input: Pick<ClaimInput, 'epoch'>, control: Control | 
     `the order carries epoch ${input.epoch}, the catalogue is at ${control?.epoch ?? 'none'}`,
     { hint: 'did a failover happen meanwhile? start again in the Region that is active now' },
   );
+}
+
+export function jobNotFound({ source, id }: JobRef): HoldfastError {
+  return new HoldfastError('JOB_NOT_FOUND', `no job ${id} of ${source} is in the catalogue`);
 }
 
 export function leaseLost(

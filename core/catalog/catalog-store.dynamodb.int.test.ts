@@ -1,7 +1,9 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { ulid } from 'ulid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalAws, startAws } from '../../sandbox/aws/local-aws.ts';
+import { controlKey, type ItemKey, jobKey, readableItemVersions, recoveryPointKey } from './catalog-items.ts';
 import { describeCatalogStore } from './catalog-store.conformance.ts';
 import { createDynamoCatalogStore } from './catalog-store.dynamodb.ts';
 import { examplePoint } from './recovery-point.conformance.ts';
@@ -64,9 +66,83 @@ describe('the DynamoDB catalogue', () => {
     );
     expect(calls).toEqual([
       { command: 'QueryCommand', limit: 20, index: 'byKind' },
-      { command: 'QueryCommand', limit: 10, index: 'bySource' },
+      { command: 'QueryCommand', limit: 10, index: undefined },
     ]);
     counting.destroy();
+  });
+
+  describe('read by a deployment that is one behind', () => {
+    /** What a newer version would have stored. */
+    async function rewrite(table: string, key: ItemKey, change: (item: Record<string, any>) => void) {
+      const documents = DynamoDBDocumentClient.from(client);
+      const { Item = {} } = await documents.send(new GetCommand({ TableName: table, Key: { ...key } }));
+      change(Item);
+      await documents.send(new PutCommand({ TableName: table, Item }));
+    }
+    const noon = new Date('2026-11-02T12:00:00.000Z');
+    const claim = {
+      jobId: 'job-1',
+      kind: 'backup',
+      source: 'shop-db',
+      region: 'us-east-1',
+      owner: 'execution-1',
+      epoch: 1,
+      scheduledFor: noon,
+      now: noon,
+      leaseUntil: noon,
+    } as const;
+    const job = { source: 'shop-db', id: 'job-1' };
+
+    it('fields that it does not know are no fault, and stay when it writes the record back', async () => {
+      const table = await newTable();
+      const store = createDynamoCatalogStore({ client, table });
+      await store.setControl({ activeRegion: 'us-east-1', epoch: 1 }, undefined);
+      await store.claim(claim);
+      await rewrite(table, controlKey, (item) => (item['record'].group = 'shop'));
+      await rewrite(table, jobKey(job), (item) => {
+        item['record'].priority = 'high';
+        item['shard'] = 7;
+      });
+      const point = examplePoint('shop-db', ulid());
+      await store.putRecoveryPoint(point);
+      await rewrite(table, recoveryPointKey('shop-db', point.id), (item) => {
+        item['record'].engine.edition = 'community';
+      });
+      expect(await store.control()).toMatchObject({ epoch: 1 });
+      expect(await store.listRecoveryPoints({ source: 'shop-db' })).toMatchObject([{ id: point.id }]);
+      const restore = { ...claim, jobId: 'job-2', kind: 'restore', target: 'beside' } as const;
+      expect(await store.claim(restore)).toMatchObject({ id: 'job-2' });
+      await store.complete(job, { items: 1, rows: 1, seconds: 1 }, noon);
+      expect(await store.getJob(job)).toMatchObject({ state: 'completed', priority: 'high' });
+    });
+
+    it('a known field that does not fit is a fault, beside an unknown one too', async () => {
+      const table = await newTable();
+      const store = createDynamoCatalogStore({ client, table });
+      await store.setControl({ activeRegion: 'us-east-1', epoch: 1 }, undefined);
+      await store.claim(claim);
+      await rewrite(table, jobKey(job), (item) => {
+        item['record'].priority = 'high';
+        item['record'].epoch = 'one';
+      });
+      await expect(store.getJob(job)).rejects.toThrow(/epoch/);
+    });
+
+    it('versions of items are read within a range, and refused outside of it', async () => {
+      const table = await newTable();
+      const store = createDynamoCatalogStore({ client, table });
+      await store.setControl({ activeRegion: 'us-east-1', epoch: 1 }, undefined);
+      await store.claim(claim);
+      const { oldest, newest } = readableItemVersions;
+      for (const version of [oldest, newest]) {
+        await rewrite(table, jobKey(job), (item) => (item['schemaVersion'] = version));
+        expect(await store.getJob(job)).toMatchObject({ id: 'job-1' });
+      }
+      for (const version of [oldest - 1, newest + 1]) {
+        await rewrite(table, jobKey(job), (item) => (item['schemaVersion'] = version));
+        await expect(store.getJob(job)).rejects.toMatchObject({ code: 'NOT_SUPPORTED_YET' });
+      }
+    });
   });
 
   it('names a table that is not there', async () => {
@@ -80,7 +156,7 @@ describe('the DynamoDB catalogue', () => {
     const lost = clientFor(other.endpoint);
     await other.stop();
     const store = createDynamoCatalogStore({ client: lost, table: 'catalog' });
-    await expect(store.getJob('job-1')).rejects.toMatchObject({
+    await expect(store.getJob({ source: 'shop-db', id: 'job-1' })).rejects.toMatchObject({
       code: 'CATALOG_UNAVAILABLE',
       retryable: true,
     });

@@ -1,16 +1,19 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { HoldfastError } from '../errors.ts';
+import { readStored } from '../read-stored.ts';
 import * as items from './catalog-items.ts';
 import { catalogTable } from './catalog-table.ts';
-import type { CatalogStore, ClaimInput, Control, Lease, LeaseScope } from './catalog-store.ts';
+import type { CatalogStore, ClaimInput, Control, JobRef, Lease, LeaseScope } from './catalog-store.ts';
 import { CatalogTableClient, type Write } from './catalog-table.dynamodb.ts';
 import { cancellationReasons } from './catalog-errors.dynamodb.ts';
-import { alreadyRunning, leaseLost, staleEpoch } from './catalog-refusals.ts';
+import { alreadyRunning, jobNotFound, leaseLost, staleEpoch } from './catalog-refusals.ts';
 import { completedJob, failedJob, jobSchema } from './job.ts';
 import type { FailedJob, Job, JobFailure, JobProgress, JobResult, RunningJob, SkippedJob } from './job.ts';
 import { mergeRecoveryPoint, type RecoveryPoint, recoveryPointSchema } from './recovery-point.ts';
 
 const defaultLimit = 100;
+/** A source runs one backup at a time and few restores; a backup that waits for its copy lets the next one begin. */
+const mostRunning = 1000;
 
 export interface DynamoCatalogStoreOptions {
   readonly client: DynamoDBClient;
@@ -75,6 +78,7 @@ class DynamoCatalogStore implements CatalogStore {
         },
       },
       { put: items.jobItem(job, 1, input.now), condition: { expression: 'attribute_not_exists(pk)' } },
+      { put: items.runningItem(input), condition: { expression: 'attribute_not_exists(pk)' } },
     ];
     try {
       await this.#table.transact(writes);
@@ -90,7 +94,7 @@ class DynamoCatalogStore implements CatalogStore {
     const [control, claim, lease] = reasons.map((code) => code === 'ConditionalCheckFailed');
     const held = await this.#table.get<items.ClaimRecord>(items.claimKey(input));
     if (claim && held !== undefined) {
-      const job = await this.getJob(held.record.jobId);
+      const job = await this.getJob({ source: input.source, id: held.record.jobId });
       if (held.record.owner === input.owner && job?.state === 'running') return job;
       throw alreadyRunning(input, { by: 'claim', ...held.record });
     }
@@ -103,11 +107,11 @@ class DynamoCatalogStore implements CatalogStore {
   }
 
   async beginAttempt(
-    jobId: string,
+    job: JobRef,
     attempt: { readonly leaseUntil: Date; readonly recoveryPointId?: string },
   ): Promise<RunningJob> {
     return this.#table.retryOnConflict(async () => {
-      const item = await this.#running(jobId);
+      const item = await this.#running(job);
       const { leaseUntil, ...rest } = attempt;
       const next: RunningJob = {
         ...item.record,
@@ -120,9 +124,9 @@ class DynamoCatalogStore implements CatalogStore {
     });
   }
 
-  async renew(jobId: string, leaseUntil: Date, progress?: JobProgress): Promise<void> {
+  async renew(job: JobRef, leaseUntil: Date, progress?: JobProgress): Promise<void> {
     await this.#table.retryOnConflict(async () => {
-      const item = await this.#running(jobId);
+      const item = await this.#running(job);
       const next = { ...item.record, leaseUntil: leaseUntil.toISOString(), ...(progress && { progress }) };
       await this.#writeUnderLease(item, next);
     });
@@ -140,34 +144,35 @@ class DynamoCatalogStore implements CatalogStore {
     ]);
   }
 
-  async #running(jobId: string): Promise<items.CatalogItem<RunningJob>> {
-    const item = await this.#jobItem(jobId);
-    if (item.record.state !== 'running') throw leaseLost(jobId, { state: item.record.state });
+  async #running(job: JobRef): Promise<items.CatalogItem<RunningJob>> {
+    const item = await this.#jobItem(job);
+    if (item.record.state !== 'running') throw leaseLost(job.id, { state: item.record.state });
     return { ...item, record: item.record };
   }
 
-  async releaseLease(jobId: string): Promise<void> {
+  async releaseLease(job: JobRef): Promise<void> {
     await this.#table.retryOnConflict(async () => {
-      const { record: job } = await this.#jobItem(jobId);
-      await this.#table.transact(await this.#leaseRemoval(job));
+      const { record } = await this.#jobItem(job);
+      await this.#table.transact(await this.#leaseRemoval(record));
     });
   }
 
-  async complete(jobId: string, result: JobResult, at: Date): Promise<Job> {
-    return this.#end(jobId, (job) => completedJob(job, result, at));
+  async complete(job: JobRef, result: JobResult, at: Date): Promise<Job> {
+    return this.#end(job, (known) => completedJob(known, result, at));
   }
 
-  async fail(jobId: string, failure: JobFailure, at: Date): Promise<Job> {
-    return this.#end(jobId, (job) => failedJob(job, failure, at));
+  async fail(job: JobRef, failure: JobFailure, at: Date): Promise<Job> {
+    return this.#end(job, (known) => failedJob(known, failure, at));
   }
 
-  async #end(jobId: string, end: (job: Job) => Job): Promise<Job> {
+  async #end(job: JobRef, end: (known: Job) => Job): Promise<Job> {
     return this.#table.retryOnConflict(async () => {
-      const item = await this.#jobItem(jobId);
+      const item = await this.#jobItem(job);
       const next = end(item.record);
       if (next === item.record) return next;
       await this.#table.transact([
         { put: items.jobItem(next, item.version + 1, this.#now()), condition: versionIs(item.version) },
+        { delete: items.runningKey(next) },
         ...(await this.#leaseRemoval(item.record)),
       ]);
       return next;
@@ -200,23 +205,32 @@ class DynamoCatalogStore implements CatalogStore {
     }
   }
 
-  async getJob(id: string): Promise<Job | undefined> {
-    const item = await this.#table.get<Job>(items.jobKey(id));
-    return item === undefined ? undefined : jobSchema.parse(item.record);
+  async getJob(job: JobRef): Promise<Job | undefined> {
+    const item = await this.#table.get<Job>(items.jobKey(job));
+    return item === undefined ? undefined : readStored(jobSchema, item.record);
   }
 
-  async #jobItem(id: string): Promise<items.CatalogItem<Job>> {
-    const item = await this.#table.get<Job>(items.jobKey(id));
-    if (item === undefined) throw new HoldfastError('JOB_NOT_FOUND', `no job ${id} is in the catalogue`);
-    return { ...item, record: jobSchema.parse(item.record) };
+  async runningJobs(source: string): Promise<RunningJob[]> {
+    const marks = await this.#table.newest<items.ClaimRecord>({
+      ...ofSource(source, 'running'),
+      limit: mostRunning,
+    });
+    const jobs = await Promise.all(marks.map(({ jobId }) => this.getJob({ source, id: jobId })));
+    return jobs.filter((job) => job?.state === 'running');
+  }
+
+  async #jobItem(job: JobRef): Promise<items.CatalogItem<Job>> {
+    const item = await this.#table.get<Job>(items.jobKey(job));
+    if (item === undefined) throw jobNotFound(job);
+    return { ...item, record: readStored(jobSchema, item.record) };
   }
 
   async listJobs(query: { readonly source?: string; readonly limit?: number } = {}): Promise<Job[]> {
     const records = await this.#table.newest<Job>({
-      ...indexFor(items.kindKeys.job, query.source),
+      ...(query.source === undefined ? ofAll('job') : ofSource(query.source, 'job')),
       limit: query.limit ?? defaultLimit,
     });
-    return records.map((record) => jobSchema.parse(record));
+    return records.map((record) => readStored(jobSchema, record));
   }
 
   async leaseOf(source: string, of: LeaseScope = { kind: 'backup', region: '' }): Promise<Lease | undefined> {
@@ -227,7 +241,7 @@ class DynamoCatalogStore implements CatalogStore {
     point: RecoveryPoint,
     options: { readonly recomputed?: boolean } = {},
   ): Promise<void> {
-    const record = recoveryPointSchema.parse(point);
+    const record = readStored(recoveryPointSchema, point);
     await this.#table.retryOnConflict(async () => {
       const current = await this.#table.get<RecoveryPoint>(items.recoveryPointKey(point.source, point.id));
       const next = mergeRecoveryPoint(current?.record, record, options.recomputed);
@@ -238,25 +252,27 @@ class DynamoCatalogStore implements CatalogStore {
 
   async getRecoveryPoint(source: string, id: string): Promise<RecoveryPoint | undefined> {
     const item = await this.#table.get<RecoveryPoint>(items.recoveryPointKey(source, id));
-    return item === undefined ? undefined : recoveryPointSchema.parse(item.record);
+    return item === undefined ? undefined : readStored(recoveryPointSchema, item.record);
   }
 
   async listRecoveryPoints(
     query: { readonly source?: string; readonly limit?: number; readonly before?: string } = {},
   ): Promise<RecoveryPoint[]> {
     const records = await this.#table.newest<RecoveryPoint>({
-      ...indexFor(items.kindKeys.point, query.source),
+      ...(query.source === undefined ? ofAll('point') : ofSource(query.source, 'point')),
       limit: query.limit ?? defaultLimit,
       ...(query.before !== undefined && { before: query.before }),
     });
-    return records.map((record) => recoveryPointSchema.parse(record));
+    return records.map((record) => readStored(recoveryPointSchema, record));
   }
 }
 
-function indexFor(kind: string, source: string | undefined) {
-  return source === undefined
-    ? { index: catalogTable.indexes.byKind, value: kind }
-    : { index: catalogTable.indexes.bySource, value: `${kind}#${source}` };
+function ofAll(kind: keyof typeof items.kindKeys) {
+  return { index: catalogTable.indexes.byKind, value: items.kindKeys[kind] };
+}
+
+function ofSource(source: string, kind: keyof typeof items.sortKeyPrefixes) {
+  return { partition: items.sourcePartition(source), prefix: items.sortKeyPrefixes[kind] };
 }
 
 function versionIs(version: number | undefined) {

@@ -1,8 +1,9 @@
 import { HoldfastError } from '../errors.ts';
+import { readStored } from '../read-stored.ts';
 import { claimedJob } from './catalog-items.ts';
-import { alreadyRunning, leaseLost, staleEpoch } from './catalog-refusals.ts';
+import { alreadyRunning, jobNotFound, leaseLost, staleEpoch } from './catalog-refusals.ts';
 import { leaseName } from './catalog-store.ts';
-import type { CatalogStore, ClaimInput, Control, Lease, LeaseScope } from './catalog-store.ts';
+import type { CatalogStore, ClaimInput, Control, JobRef, Lease, LeaseScope } from './catalog-store.ts';
 import { completedJob, failedJob, jobSchema } from './job.ts';
 import type { FailedJob, Job, JobFailure, JobProgress, JobResult, RunningJob, SkippedJob } from './job.ts';
 import { mergeRecoveryPoint, type RecoveryPoint, recoveryPointSchema } from './recovery-point.ts';
@@ -34,7 +35,7 @@ class MemoryCatalogStore implements CatalogStore {
     const claimKey = `${input.source}#${input.kind}#${input.scheduledFor.toISOString()}`;
     const claim = this.#claims.get(claimKey);
     if (claim !== undefined && !input.takeOverFrom?.includes(claim.owner)) {
-      const job = this.#jobs.get(claim.jobId);
+      const job = this.#jobs.get(keyOfJob({ source: input.source, id: claim.jobId }));
       if (claim.owner === input.owner && job?.state === 'running') return structuredClone(job);
       throw alreadyRunning(input, { by: 'claim', ...claim });
     }
@@ -55,23 +56,23 @@ class MemoryCatalogStore implements CatalogStore {
   }
 
   async beginAttempt(
-    jobId: string,
+    ref: JobRef,
     attempt: { readonly leaseUntil: Date; readonly recoveryPointId?: string },
   ): Promise<RunningJob> {
-    const job = this.#underLease(jobId);
+    const job = this.#underLease(ref);
     const { leaseUntil, ...rest } = attempt;
     return this.#extend({ ...job, ...rest, attempts: (job.attempts ?? 0) + 1 }, leaseUntil);
   }
 
-  async renew(jobId: string, leaseUntil: Date, progress?: JobProgress): Promise<void> {
-    this.#extend({ ...this.#underLease(jobId), ...(progress && { progress }) }, leaseUntil);
+  async renew(ref: JobRef, leaseUntil: Date, progress?: JobProgress): Promise<void> {
+    this.#extend({ ...this.#underLease(ref), ...(progress && { progress }) }, leaseUntil);
   }
 
-  #underLease(jobId: string): RunningJob {
-    const job = this.#job(jobId);
-    if (job.state !== 'running') throw leaseLost(jobId, { state: job.state });
+  #underLease(ref: JobRef): RunningJob {
+    const job = this.#job(ref);
+    if (job.state !== 'running') throw leaseLost(ref.id, { state: job.state });
     const lease = this.#leases.get(keyOfLease(job.source, job));
-    if (lease?.jobId !== jobId) throw leaseLost(jobId, lease);
+    if (lease?.jobId !== ref.id) throw leaseLost(ref.id, lease);
     return job;
   }
 
@@ -83,40 +84,46 @@ class MemoryCatalogStore implements CatalogStore {
     return next;
   }
 
-  async releaseLease(jobId: string): Promise<void> {
-    const job = this.#job(jobId);
+  async releaseLease(ref: JobRef): Promise<void> {
+    const job = this.#job(ref);
     const key = keyOfLease(job.source, job);
-    if (this.#leases.get(key)?.jobId === jobId) this.#leases.delete(key);
+    if (this.#leases.get(key)?.jobId === ref.id) this.#leases.delete(key);
   }
 
-  async complete(jobId: string, result: JobResult, at: Date): Promise<Job> {
-    const next = completedJob(this.#job(jobId), result, at);
-    await this.releaseLease(jobId);
+  async complete(ref: JobRef, result: JobResult, at: Date): Promise<Job> {
+    const next = completedJob(this.#job(ref), result, at);
+    await this.releaseLease(ref);
     return this.#store(next);
   }
 
-  async fail(jobId: string, failure: JobFailure, at: Date): Promise<Job> {
-    const next = failedJob(this.#job(jobId), failure, at);
-    await this.releaseLease(jobId);
+  async fail(ref: JobRef, failure: JobFailure, at: Date): Promise<Job> {
+    const next = failedJob(this.#job(ref), failure, at);
+    await this.releaseLease(ref);
     return this.#store(next);
   }
 
   async skip(job: SkippedJob): Promise<void> {
-    if (!this.#jobs.has(job.id)) this.#store(job);
+    if (!this.#jobs.has(keyOfJob(job))) this.#store(job);
   }
 
   async recordFailure(job: FailedJob): Promise<void> {
-    if (!this.#jobs.has(job.id)) this.#store(job);
+    if (!this.#jobs.has(keyOfJob(job))) this.#store(job);
   }
 
-  async getJob(id: string): Promise<Job | undefined> {
-    return structuredClone(this.#jobs.get(id));
+  async getJob(ref: JobRef): Promise<Job | undefined> {
+    return structuredClone(this.#jobs.get(keyOfJob(ref)));
+  }
+
+  async runningJobs(source: string): Promise<RunningJob[]> {
+    const jobs = await this.listJobs({ source, limit: Infinity });
+    return jobs.filter((job) => job.state === 'running');
   }
 
   async listJobs(query: { readonly source?: string; readonly limit?: number } = {}): Promise<Job[]> {
+    const sortOf = (job: Job) => (query.source === undefined ? `${job.createdAt}#${job.id}` : job.id);
     return [...this.#jobs.values()]
       .filter((job) => query.source === undefined || job.source === query.source)
-      .sort((a, b) => (`${a.createdAt}#${a.id}` < `${b.createdAt}#${b.id}` ? 1 : -1))
+      .sort((a, b) => (sortOf(a) < sortOf(b) ? 1 : -1))
       .slice(0, query.limit ?? 100)
       .map((job) => structuredClone(job));
   }
@@ -132,7 +139,7 @@ class MemoryCatalogStore implements CatalogStore {
     const key = `${point.source}#${point.id}`;
     const next = mergeRecoveryPoint(
       this.#points.get(key),
-      recoveryPointSchema.parse(point),
+      readStored(recoveryPointSchema, point),
       options.recomputed,
     );
     this.#points.set(key, structuredClone(next));
@@ -154,16 +161,20 @@ class MemoryCatalogStore implements CatalogStore {
       .map((point) => structuredClone(point));
   }
 
-  #job(id: string): Job {
-    const job = this.#jobs.get(id);
-    if (job === undefined) throw new HoldfastError('JOB_NOT_FOUND', `no job ${id} is in the catalogue`);
+  #job(ref: JobRef): Job {
+    const job = this.#jobs.get(keyOfJob(ref));
+    if (job === undefined) throw jobNotFound(ref);
     return job;
   }
 
   #store(job: Job): Job {
-    this.#jobs.set(job.id, jobSchema.parse(structuredClone(job)));
+    this.#jobs.set(keyOfJob(job), readStored(jobSchema, structuredClone(job)));
     return job;
   }
+}
+
+function keyOfJob({ source, id }: JobRef): string {
+  return `${source}#${id}`;
 }
 
 function keyOfLease(source: string, scope: LeaseScope): string {

@@ -23,21 +23,26 @@ export interface CatalogStore {
    * @throws LEASE_LOST when the job has ended or the lease is no longer ours; JOB_NOT_FOUND
    */
   beginAttempt(
-    jobId: string,
+    job: JobRef,
     attempt: { readonly leaseUntil: Date; readonly recoveryPointId?: string },
   ): Promise<RunningJob>;
   /** Extends the lease and records progress. @throws LEASE_LOST when it is no longer ours */
-  renew(jobId: string, leaseUntil: Date, progress?: JobProgress): Promise<void>;
+  renew(job: JobRef, leaseUntil: Date, progress?: JobProgress): Promise<void>;
   /** Frees the source while the job goes on (waiting for its copy needs nothing of the source). Harmless when the lease is another's. */
-  releaseLease(jobId: string): Promise<void>;
-  complete(jobId: string, result: JobResult, at: Date): Promise<Job>;
+  releaseLease(job: JobRef): Promise<void>;
+  complete(job: JobRef, result: JobResult, at: Date): Promise<Job>;
   /** Idempotent: a job that has ended keeps how it ended. */
-  fail(jobId: string, failure: JobFailure, at: Date): Promise<Job>;
+  fail(job: JobRef, failure: JobFailure, at: Date): Promise<Job>;
   /** A skip is a recorded job, never silence. Recorded once per id. */
   skip(job: SkippedJob): Promise<void>;
   /** A run that failed before it could be claimed. Recorded once per id. */
   recordFailure(job: FailedJob): Promise<void>;
-  getJob(id: string): Promise<Job | undefined>;
+  getJob(job: JobRef): Promise<Job | undefined>;
+  /**
+   * Every job of a source that has begun and not ended, however many jobs came after it: each holds a mark from its claim to
+   * its end, so a dead one is found by the mark and not by looking through a page of newer jobs.
+   */
+  runningJobs(source: string): Promise<RunningJob[]>;
   /** Newest first. @default limit 100 */
   listJobs(query?: { readonly source?: string; readonly limit?: number }): Promise<Job[]>;
   /** Who holds a lease now, expired or not. @default of the source's backups */
@@ -55,6 +60,12 @@ export interface CatalogStore {
     readonly limit?: number;
     readonly before?: string;
   }): Promise<RecoveryPoint[]>;
+}
+
+/** A job is found below its source, so that a role that may touch one source's items reaches no job of another. */
+export interface JobRef {
+  readonly source: string;
+  readonly id: string;
 }
 
 /** What a lease is about beside the source. */

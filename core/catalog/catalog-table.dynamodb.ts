@@ -8,7 +8,8 @@ import {
 import pRetry from 'p-retry';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { cancellationReasons, isConditionFailure, translateDynamoError } from './catalog-errors.dynamodb.ts';
-import { type CatalogItem, type ItemKey, itemSchemaVersion } from './catalog-items.ts';
+import { type CatalogItem, type ItemKey, readableItemVersions } from './catalog-items.ts';
+import { catalogTable } from './catalog-table.ts';
 
 export interface Condition {
   /** May use `#r` (record), `#owner`, `#until`, `#version`. */
@@ -18,7 +19,7 @@ export interface Condition {
 
 export type Write =
   | { readonly put: CatalogItem<unknown>; readonly condition: Condition }
-  | { readonly delete: ItemKey; readonly condition: Condition }
+  | { readonly delete: ItemKey; readonly condition?: Condition }
   | { readonly check: ItemKey; readonly condition: Condition };
 
 const names: Readonly<Record<string, string>> = {
@@ -43,7 +44,7 @@ export class CatalogTableClient {
       this.#client.send(new GetCommand({ TableName: this.#table, Key: { ...key }, ConsistentRead: true })),
     );
     const item = answer.Item as CatalogItem<R> | undefined;
-    if (item !== undefined) refuseNewerSchema(item);
+    if (item !== undefined) requireReadable(item);
     return item;
   }
 
@@ -63,9 +64,12 @@ export class CatalogTableClient {
   async transact(writes: readonly Write[]): Promise<void> {
     if (writes.length === 0) return;
     const TransactItems = writes.map((write) => {
+      if ('delete' in write) {
+        const condition = write.condition && this.#condition(write.condition);
+        return { Delete: { TableName: this.#table, ...condition, Key: write.delete } };
+      }
       const condition = this.#condition(write.condition);
       if ('put' in write) return { Put: { ...condition, Item: write.put } };
-      if ('delete' in write) return { Delete: { ...condition, Key: write.delete } };
       return { ConditionCheck: { ...condition, Key: write.check } };
     });
     await this.#send(() => this.#client.send(new TransactWriteCommand({ TransactItems })));
@@ -94,7 +98,7 @@ export class CatalogTableClient {
     );
   }
 
-  /** The newest records of one index value: one keyed query per page, never a scan. */
+  /** The newest records of one kind, of one source or of all: one keyed query per page, never a scan. */
   async newest<R>(query: NewestQuery): Promise<R[]> {
     const records: R[] = [];
     let from: Record<string, unknown> | undefined;
@@ -103,7 +107,7 @@ export class CatalogTableClient {
         this.#client.send(this.#queryCommand(query, records.length, from)),
       );
       for (const item of (answer.Items ?? []) as CatalogItem<R>[]) {
-        refuseNewerSchema(item);
+        requireReadable(item);
         records.push(item.record);
       }
       from = answer.LastEvaluatedKey;
@@ -112,9 +116,27 @@ export class CatalogTableClient {
   }
 
   #queryCommand(query: NewestQuery, have: number, from: Record<string, unknown> | undefined): QueryCommand {
+    const page = {
+      TableName: this.#table,
+      ScanIndexForward: false,
+      Limit: query.limit - have,
+      ...(from !== undefined && { ExclusiveStartKey: from }),
+    };
+    if ('partition' in query) {
+      const { partition, prefix, before } = query;
+      const start = from ?? (before !== undefined && { pk: partition, sk: `${prefix}${before}` });
+      return new QueryCommand({
+        ...page,
+        ConsistentRead: true,
+        KeyConditionExpression: '#p = :p AND begins_with(#s, :prefix)',
+        ExpressionAttributeNames: { '#p': catalogTable.partitionKey, '#s': catalogTable.sortKey },
+        ExpressionAttributeValues: { ':p': partition, ':prefix': prefix },
+        ...(start !== false && { ExclusiveStartKey: start }),
+      });
+    }
     const { index, value, before } = query;
     return new QueryCommand({
-      TableName: this.#table,
+      ...page,
       IndexName: index.name,
       KeyConditionExpression: `#p = :p${before === undefined ? '' : ' AND #s < :before'}`,
       ExpressionAttributeNames: {
@@ -122,9 +144,6 @@ export class CatalogTableClient {
         ...(before !== undefined && { '#s': index.sortKey }),
       },
       ExpressionAttributeValues: { ':p': value, ...(before !== undefined && { ':before': before }) },
-      ScanIndexForward: false,
-      Limit: query.limit - have,
-      ...(from !== undefined && { ExclusiveStartKey: from }),
     });
   }
 
@@ -155,18 +174,31 @@ export class CatalogTableClient {
   }
 }
 
-export interface NewestQuery {
+export type NewestQuery = PartitionQuery | IndexQuery;
+
+/** Of one source: in its partition, the sort keys that begin alike. */
+export interface PartitionQuery {
+  readonly partition: string;
+  readonly prefix: string;
+  readonly limit: number;
+  /** The rest of the sort key to go on from. */
+  readonly before?: string;
+}
+
+/** Of all sources. */
+export interface IndexQuery {
   readonly index: { readonly name: string; readonly partitionKey: string; readonly sortKey: string };
   readonly value: string;
   readonly limit: number;
   readonly before?: string;
 }
 
-function refuseNewerSchema(item: CatalogItem<unknown>): void {
-  if (item.schemaVersion === itemSchemaVersion) return;
+function requireReadable({ schemaVersion }: CatalogItem<unknown>): void {
+  const { oldest, newest } = readableItemVersions;
+  if (schemaVersion >= oldest && schemaVersion <= newest) return;
   throw new HoldfastError(
     'NOT_SUPPORTED_YET',
-    `the catalogue holds an item of schema version ${item.schemaVersion}, this program knows ${itemSchemaVersion}`,
+    `the catalogue holds an item of schema version ${schemaVersion}, this program reads ${oldest} to ${newest}`,
     { hint: 'was the deployment made by a newer version of Holdfast?' },
   );
 }

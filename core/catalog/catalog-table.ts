@@ -8,9 +8,7 @@ export const catalogTable = {
   /** Seconds since 1970; only on records that may be forgotten: claims, and skips of a Region that stood down. */
   timeToLiveAttribute: 'expiresAt',
   indexes: {
-    /** All records of one kind, sorted by time: `job`, `point`. */
+    /** All records of one kind, sorted by time: `job`, `point`. For people: no task or function needs what is of all sources. */
     byKind: { name: 'byKind', partitionKey: 'kindKey', sortKey: 'sort' },
-    /** The records of one kind and one source, sorted by time: `job#shop-db`, `point#shop-db`. */
-    bySource: { name: 'bySource', partitionKey: 'sourceKey', sortKey: 'sort' },
   },
 } as const;

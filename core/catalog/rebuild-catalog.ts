@@ -21,6 +21,8 @@ export interface RebuildPlan {
   readonly entries: readonly RebuildEntry[];
   /** Points that the catalogue lists and this vault does not hold: lost, or not replicated yet. They are reported, not removed. */
   readonly notInVault: readonly { readonly source: string; readonly id: string }[];
+  /** Folders of the vault whose name no source can have: not looked into, for they are no backups of this version. */
+  readonly strayFolders: readonly string[];
   /** How many points could not be held against the other Region's copy, because it was not asked or did not answer. */
   readonly notCompared: number;
 }
@@ -39,7 +41,10 @@ export async function planRebuild(
   deps: RebuildDependencies,
   options: { readonly source?: string } = {},
 ): Promise<RebuildPlan> {
-  const sources = options.source === undefined ? await deps.vault.listSources() : [options.source];
+  const strayFolders: string[] = [];
+  const onStrayFolder = (folder: string) => strayFolders.push(folder);
+  const sources =
+    options.source === undefined ? await deps.vault.listSources({ onStrayFolder }) : [options.source];
   const entries: RebuildEntry[] = [];
   const limit = pLimit(4);
   const askPeer = askUntilSilent(deps.stores);
@@ -49,6 +54,7 @@ export async function planRebuild(
   }
   return {
     entries,
+    strayFolders,
     notInVault: await findNotInVault(deps, entries, options.source),
     notCompared: entries.filter(({ compared }) => !compared).length,
   };

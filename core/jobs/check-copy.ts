@@ -1,8 +1,11 @@
-import type { CatalogStore } from '../catalog/catalog-store.ts';
+import { jobNotFound } from '../catalog/catalog-refusals.ts';
+import type { CatalogStore, JobRef } from '../catalog/catalog-store.ts';
 import { compareCopy, type CopyComparison, type CopyStores } from '../catalog/compare-copy.ts';
-import { type PointState, withState } from '../catalog/point-record.ts';
+import { type PointState, recordOf } from '../catalog/point-record.ts';
 import type { RecoveryPoint } from '../catalog/recovery-point.ts';
 import { assertNever, HoldfastError } from '../errors.ts';
+import type { Manifest } from '../vault/manifest.ts';
+import { isPassedOver } from '../vault/recovery-point-writer.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { CheckCopyReply, Reported } from './messages.ts';
 import { metricNames, type MetricValue } from './metrics.ts';
@@ -14,64 +17,64 @@ export interface CheckCopyDependencies {
   readonly catalog: CatalogStore;
   readonly vault: Pick<Vault, 'open'>;
   readonly stores: CopyStores;
+  /** The Region this runs in. */
+  readonly region: string;
   readonly allowanceSeconds: number;
   readonly now: () => Date;
 }
 
 /**
- * Looks whether the other Region holds the whole recovery point of a backup job, and records the state. While that Region is
+ * Looks whether the other Region holds the whole recovery point of a backup job, and records the state. The manifest and the
+ * objects say so, never the catalogue: its records are written by the very task that is being checked. While that Region is
  * silent the point is `storedPeerDown`; later runs find it again, so nobody has to remember it. Safe to repeat.
  */
-export async function checkCopy(
-  deps: CheckCopyDependencies,
-  jobId: string,
-): Promise<Reported<CheckCopyReply>> {
-  const point = await pointOfJob(deps, jobId);
-  const comparison = await compare(deps, point);
-  const checked = await record(deps, point, comparison);
+export async function checkCopy(deps: CheckCopyDependencies, ref: JobRef): Promise<Reported<CheckCopyReply>> {
+  const { point, comparison } = await checkPoint(deps, ref.source, await pointOfJob(deps, ref));
   const caughtUp = comparison.answer === 'unreachable' ? [] : await catchUp(deps, point);
   const late = deps.now().getTime() > Date.parse(point.finishedAt) + deps.allowanceSeconds * 1000;
   const reply: CheckCopyReply = {
-    state: checked.state === 'arriving' ? 'stored' : checked.state,
+    state: point.state === 'arriving' ? 'stored' : point.state,
     missing: comparison.answer === 'incomplete' ? comparison.problems.length : 0,
-    late: late && checked.state !== 'protected',
+    late: late && point.state !== 'protected',
     caughtUp,
   };
-  return { reply, metrics: metricsOf(deps, checked, comparison) };
+  return { reply, metrics: metricsOf(deps, point, comparison) };
 }
 
-async function pointOfJob(deps: CheckCopyDependencies, jobId: string): Promise<RecoveryPoint> {
-  const job = await deps.catalog.getJob(jobId);
-  if (job === undefined) throw new HoldfastError('JOB_NOT_FOUND', `no job ${jobId} is in the catalogue`);
-  const point = job.recoveryPointId && (await deps.catalog.getRecoveryPoint(job.source, job.recoveryPointId));
-  if (!point) {
-    throw new HoldfastError(
-      'RECOVERY_POINT_NOT_FOUND',
-      `job ${jobId} has no recovery point in the catalogue`,
-      {
-        hint: 'did the task end before it stored one?',
-      },
-    );
-  }
-  return point;
+async function pointOfJob(deps: CheckCopyDependencies, ref: JobRef): Promise<string> {
+  const job = await deps.catalog.getJob(ref);
+  if (job === undefined) throw jobNotFound(ref);
+  if (job.recoveryPointId !== undefined) return job.recoveryPointId;
+  throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', `job ${ref.id} names no recovery point`, {
+    hint: 'did the task end before it stored one?',
+  });
 }
 
-async function compare(deps: CheckCopyDependencies, point: RecoveryPoint): Promise<CopyComparison> {
-  if (point.state === 'protected') return { answer: 'complete' };
-  const { manifest } = await deps.vault.open(point.source, point.id);
-  return compareCopy(deps.stores, manifest);
+interface CheckedPoint {
+  readonly point: RecoveryPoint;
+  readonly comparison: CopyComparison;
+}
+
+/** Holds the signed manifest against both vaults and writes the record that follows, whatever the catalogue said before. */
+async function checkPoint(deps: CheckCopyDependencies, source: string, id: string): Promise<CheckedPoint> {
+  const { manifest } = await deps.vault.open(source, id);
+  const comparison = await compareCopy(deps.stores, manifest);
+  return { point: await record(deps, manifest, comparison), comparison };
 }
 
 async function record(
   deps: CheckCopyDependencies,
-  point: RecoveryPoint,
+  manifest: Manifest,
   comparison: CopyComparison,
 ): Promise<RecoveryPoint> {
-  const next = nextState(comparison, deps.now());
-  if (next.state === point.state) return point;
-  const changed = withState(point, next);
-  await deps.catalog.putRecoveryPoint(changed);
-  return changed;
+  const known = await deps.catalog.getRecoveryPoint(manifest.source, manifest.id);
+  // Silence of the other Region takes back nothing that was seen there before.
+  if (known?.state === 'protected' && comparison.answer === 'unreachable') return known;
+  const found = recordOf(manifest, deps.region, nextState(comparison, deps.now()));
+  if (known?.state === found.state && known.manifestSha256 === found.manifestSha256) return known;
+  const point = known?.restoreTest === undefined ? found : { ...found, restoreTest: known.restoreTest };
+  await deps.catalog.putRecoveryPoint(point, { recomputed: true });
+  return point;
 }
 
 function nextState(comparison: CopyComparison, now: Date): PointState {
@@ -95,10 +98,15 @@ async function catchUp(deps: CheckCopyDependencies, own: RecoveryPoint): Promise
     .toReversed()
     .slice(0, catchUpPoints);
   const caughtUp: string[] = [];
-  for (const point of waiting) {
-    const comparison = await compare(deps, point);
-    if (comparison.answer === 'unreachable') break;
-    if ((await record(deps, point, comparison)).state === 'protected') caughtUp.push(point.id);
+  for (const { id } of waiting) {
+    try {
+      const { point, comparison } = await checkPoint(deps, own.source, id);
+      if (comparison.answer === 'unreachable') break;
+      if (point.state === 'protected') caughtUp.push(id);
+    } catch (error) {
+      // A record without a point that it could be about says nothing about this job.
+      if (!isPassedOver(error)) throw error;
+    }
   }
   return caughtUp;
 }

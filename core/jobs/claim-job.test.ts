@@ -7,6 +7,8 @@ import { claimReplySchema, type ClaimRequest } from './messages.ts';
 import { taskJobSettingsSchema } from './settings.ts';
 import { examplePlan } from './testing.ts';
 
+const ref = (id: string) => ({ source: 'shop-db', id });
+
 const noon = new Date('2026-11-02T12:00:00.000Z');
 const pointId = '01JBN2V4ZKQ0000000000000AA';
 const arn = (name: string) => `arn:aws:states:us-east-1:111122223333:execution:holdfast-acme-backup:${name}`;
@@ -60,7 +62,7 @@ describe('claimJob', () => {
       HOLDFAST_LOCK_UNTIL: '2026-12-02T12:00:00.000Z',
       HOLDFAST_LOCK_MODE: 'compliance',
     });
-    expect(await catalog.getJob(reply.jobId)).toMatchObject({
+    expect(await catalog.getJob(ref(reply.jobId))).toMatchObject({
       state: 'running',
       epoch: 1,
       owner: arn('one'),
@@ -84,7 +86,10 @@ describe('claimJob', () => {
     const later = new Date(noon.getTime() + 60_000);
     const reply = await claimJob({ ...deps, now: () => later }, scheduled('two', later));
     expect(reply).toMatchObject({ outcome: 'skipped', runningJobId: first.jobId });
-    expect(await catalog.getJob(reply.jobId)).toMatchObject({ state: 'skipped', runningJobId: first.jobId });
+    expect(await catalog.getJob(ref(reply.jobId))).toMatchObject({
+      state: 'skipped',
+      runningJobId: first.jobId,
+    });
     expect(await catalog.leaseOf('shop-db')).toMatchObject({ jobId: first.jobId });
   });
 
@@ -94,7 +99,7 @@ describe('claimJob', () => {
     const later = new Date(noon.getTime() + 60_000);
     const reply = await claimJob({ ...deps, now: () => later }, scheduled('two', later));
     expect(reply).toMatchObject({ outcome: 'claimed' });
-    expect(await catalog.getJob(first.jobId)).toMatchObject({
+    expect(await catalog.getJob(ref(first.jobId))).toMatchObject({
       state: 'failed',
       error: { code: 'TASK_KILLED' },
     });
@@ -112,7 +117,7 @@ describe('claimJob', () => {
 
   it('does not run a second time what was completed', async () => {
     const first = await claimJob(deps, scheduled('one'));
-    await catalog.complete(first.jobId, { items: 1, rows: 1, seconds: 1 }, noon);
+    await catalog.complete(ref(first.jobId), { items: 1, rows: 1, seconds: 1 }, noon);
     running.delete(arn('one'));
     expect(await claimJob(deps, scheduled('two'))).toMatchObject({
       outcome: 'skipped',
@@ -166,7 +171,7 @@ describe('claimJob', () => {
       const resolved = { id: pointId, engineVersion: '17.5', passedOver };
       const reply = await claimJob({ ...deps, resolvePoint: async () => resolved }, test);
       if (reply.outcome !== 'claimed') throw new Error('not claimed');
-      await catalog.fail(reply.jobId, { error: { code: 'INTERNAL', message: 'over' } }, new Date());
+      await catalog.fail(ref(reply.jobId), { error: { code: 'INTERNAL', message: 'over' } }, new Date());
       const told = Object.fromEntries(reply.environment.map(({ Name, Value }) => [Name, Value]));
       return taskJobSettingsSchema.parse(told).HOLDFAST_PASSED_OVER;
     };
@@ -248,7 +253,7 @@ describe('claimJob', () => {
       const restore = { ...request({ kind: 'restore', ...to }), executionArn };
       const reply = await claimJob({ ...deps, plan, region: 'us-west-2' }, restore);
       if (reply.outcome !== 'claimed') throw new Error(`the restore was ${reply.outcome}`);
-      await catalog.releaseLease(reply.jobId);
+      await catalog.releaseLease(ref(reply.jobId));
       return Object.fromEntries(reply.environment.map(({ Name, Value }) => [Name, Value]));
     };
     const fits = await order([short], arn('fits'));

@@ -84,30 +84,37 @@ async function claimOrConflict(
     } catch (error) {
       if (!isHoldfastError(error, 'JOB_ALREADY_RUNNING')) throw error;
       const conflict = error.detail as unknown as ClaimConflict;
-      if (takeOverFrom.includes(conflict.owner) || !(await mayTakeOver(deps, conflict))) return conflict;
+      if (takeOverFrom.includes(conflict.owner) || !(await mayTakeOver(deps, input.source, conflict)))
+        return conflict;
       takeOverFrom.push(conflict.owner);
     }
   }
 }
 
-async function mayTakeOver(deps: ClaimJobDependencies, conflict: ClaimConflict): Promise<boolean> {
+async function mayTakeOver(
+  deps: ClaimJobDependencies,
+  source: string,
+  conflict: ClaimConflict,
+): Promise<boolean> {
   // A run that was done needs no second time, whoever asks.
-  if ((await deps.catalog.getJob(conflict.jobId))?.state === 'completed') return false;
+  if ((await deps.catalog.getJob({ source, id: conflict.jobId }))?.state === 'completed') return false;
   return !(await deps.isRunning(conflict.owner));
 }
 
-/** Jobs whose execution died without a word would count as running for ever. Idempotent, so an abort here costs nothing: the next claim does it. */
+/**
+ * Jobs whose execution died without a word would count as running for ever. Each still holds the mark of a running job, so
+ * it is found however many came after it. Idempotent: what an abort here leaves, the next claim does.
+ */
 async function recordDeadJobs(deps: ClaimJobDependencies, input: ClaimInput): Promise<void> {
-  const jobs = await deps.catalog.listJobs({ source: input.source, limit: 20 });
-  for (const job of jobs) {
-    if (job.state !== 'running' || job.id === input.jobId || job.owner === input.owner) continue;
+  for (const job of await deps.catalog.runningJobs(input.source)) {
+    if (job.id === input.jobId || job.owner === input.owner) continue;
     if (await deps.isRunning(job.owner)) continue;
     const error = {
       code: 'TASK_KILLED',
       message: `execution ${job.owner} ended without recording how`,
       hint: 'was it stopped by hand, or was its Region lost? its recovery point exists only if it is listed',
     };
-    await deps.catalog.fail(job.id, { error }, deps.now());
+    await deps.catalog.fail(job, { error }, deps.now());
   }
 }
 

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { zstdCompressSync } from 'node:zlib';
+import { ulid } from 'ulid';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HoldfastError } from '../errors.ts';
 import { checkCopy } from './check-copy.ts';
@@ -20,6 +21,7 @@ import { recordOf } from '../catalog/point-record.ts';
 import { executeRebuild, planRebuild } from '../catalog/rebuild-catalog.ts';
 
 const source = 'shop-db';
+const ref = (id: string) => ({ source, id });
 const noon = new Date('2026-11-02T12:00:00.000Z');
 
 let directory: string;
@@ -33,7 +35,7 @@ beforeEach(async () => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-copy-'));
   [ownFolder, peerFolder] = [path.join(directory, 'own'), path.join(directory, 'peer')];
   for (const folder of [ownFolder, peerFolder]) fs.mkdirSync(folder);
-  const keys = { kind: 'key-file' as const, path: path.join(directory, 'key'), create: true };
+  const keys = { kind: 'key-file' as const, path: keyFile(), create: true };
   vault = await openVault({ url: ownFolder, keys });
   stores = {
     own: withChecksums(await openObjectStore({ url: ownFolder }), ownFolder),
@@ -70,6 +72,7 @@ async function backUp(): Promise<Manifest> {
   });
 }
 
+const keyFile = () => path.join(directory, 'key');
 const replicate = () => fs.cpSync(ownFolder, peerFolder, { recursive: true });
 const peerFile = (key: string) => path.join(peerFolder, key);
 
@@ -90,7 +93,7 @@ async function backupJob(): Promise<{ jobId: string; manifest: Manifest }> {
     recoveryPointId: manifest.id,
   });
   await catalog.putRecoveryPoint(recordOf(manifest, 'us-east-1', { state: 'stored' }));
-  await catalog.releaseLease(jobId);
+  await catalog.releaseLease(ref(jobId));
   return { jobId, manifest };
 }
 
@@ -106,7 +109,10 @@ function check(
 ) {
   const now = () => new Date(noon.getTime() + (change.seconds ?? 5) * 1000);
   const both = { ...stores, peer: change.peer ?? stores.peer };
-  return checkCopy({ catalog, vault, stores: both, allowanceSeconds: 900, now }, jobId);
+  return checkCopy(
+    { catalog, vault, stores: both, region: 'us-east-1', allowanceSeconds: 900, now },
+    ref(jobId),
+  );
 }
 
 const stateOf = async (id: string) => (await catalog.getRecoveryPoint(source, id))?.state;
@@ -218,7 +224,7 @@ describe('checkCopy', () => {
     const down = await check(first.jobId, { peer: silentPeer });
     expect(down.reply).toMatchObject({ state: 'storedPeerDown', missing: 0 });
     expect(down.metrics).toContainEqual({ name: 'peer_down', unit: 'Count', value: 1 });
-    expect((await finishJob({ catalog, now: () => noon }, first.jobId)).reply).toMatchObject({
+    expect((await finishJob({ catalog, now: () => noon }, ref(first.jobId))).reply).toMatchObject({
       copy: 'storedPeerDown',
     });
     const second = await backupJob();
@@ -234,26 +240,61 @@ describe('checkCopy', () => {
 describe('finishJob', () => {
   it('completes a backup only when its copy is settled', async () => {
     const { jobId, manifest } = await backupJob();
-    const finish = () => finishJob({ catalog, now: () => new Date(noon.getTime() + 60_000) }, jobId);
+    const finish = () => finishJob({ catalog, now: () => new Date(noon.getTime() + 60_000) }, ref(jobId));
     await expect(finish()).rejects.toMatchObject({ code: 'ILLEGAL_TRANSITION' });
-    expect(await catalog.getJob(jobId)).toMatchObject({ state: 'running' });
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({ state: 'running' });
     replicate();
     await check(jobId);
     const done = await finish();
     expect(done.reply).toMatchObject({ recoveryPointId: manifest.id, items: 2, rows: 2, copy: 'protected' });
     expect(await finish()).toEqual(done);
-    expect(await catalog.getJob(jobId)).toMatchObject({ state: 'completed', result: { copy: 'protected' } });
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({
+      state: 'completed',
+      result: { copy: 'protected' },
+    });
+  });
+});
+
+describe('checkCopy and a record that lies', () => {
+  it('asks the objects although the catalogue says protected, and sets the record right', async () => {
+    const { jobId, manifest } = await backupJob();
+    const lie = recordOf(manifest, 'us-east-1', { state: 'protected', protectedAt: noon.toISOString() });
+    await catalog.putRecoveryPoint({ ...lie, finishedAt: '2100-01-01T00:00:00.000Z' });
+    const late = { state: 'stored', missing: 1, late: true };
+    expect((await check(jobId, { seconds: 901 })).reply).toMatchObject(late);
+    expect(await catalog.getRecoveryPoint(source, manifest.id)).toMatchObject({
+      state: 'stored',
+      finishedAt: manifest.finishedAt,
+    });
+    replicate();
+    expect((await check(jobId)).reply).toMatchObject({ state: 'protected', late: false });
+  });
+
+  it('makes the record that the task never wrote, and passes over one without a point', async () => {
+    const { jobId, manifest } = await backupJob();
+    const other = ulid(noon.getTime() - 1000);
+    await catalog.putRecoveryPoint({ ...recordOf(manifest, 'us-east-1', { state: 'stored' }), id: other });
+    replicate();
+    expect((await check(jobId)).reply).toMatchObject({ state: 'protected', caughtUp: [] });
   });
 });
 
 describe('measureAges', () => {
-  it('counts from the newest protected point, and gives no value without one', async () => {
-    const plan = examplePlan;
-    const ages = () => measureAges({ catalog, plan, now: () => new Date(noon.getTime() + 7_200_000) });
-    const { jobId, manifest } = await backupJob();
+  it('counts from the newest point of its own vault, whatever the catalogue says, and gives no value without one', async () => {
+    const ages = async () => {
+      const there = await openVault({ url: peerFolder, keys: { kind: 'key-file', path: keyFile() } });
+      return measureAges({
+        vault: there,
+        plan: examplePlan,
+        now: () => new Date(noon.getTime() + 7_200_000),
+      });
+    };
+    const { manifest } = await backupJob();
+    await catalog.putRecoveryPoint(
+      recordOf(manifest, 'us-east-1', { state: 'protected', protectedAt: noon.toISOString() }),
+    );
     expect(await ages()).toEqual({ reply: { sources: [{ source }] }, metrics: [] });
     replicate();
-    await check(jobId);
     await backupJob();
     expect(await ages()).toEqual({
       reply: { sources: [{ source, recoveryPointId: manifest.id, ageHours: 2 }] },
@@ -270,6 +311,17 @@ describe('a rebuild of the catalogue', () => {
     const plan = await planRebuild(deps);
     return { plan, done: await executeRebuild(deps, plan) };
   };
+
+  it('tells folders that are no source, passes them over and rebuilds the rest', async () => {
+    const { id } = await backUp();
+    for (const folder of ['shop-db@t1', 'Old Backups', 'x'])
+      fs.mkdirSync(path.join(ownFolder, 'v1', folder, 'inside'), { recursive: true });
+    fs.mkdirSync(path.join(ownFolder, 'v1', source, 'not-a-point'));
+    const { plan, done } = await rebuild();
+    expect(plan.strayFolders.toSorted()).toEqual(['v1/Old Backups/', 'v1/shop-db@t1/', 'v1/x/']);
+    expect(done).toEqual({ created: 1, changed: 0, kept: 0 });
+    expect(await catalog.getRecoveryPoint(source, id)).toBeDefined();
+  });
 
   it('gives back every record from the vault alone, with its Region and state, and changes nothing the second time', async () => {
     const first = await backUp();

@@ -193,7 +193,7 @@ describe('a restore of a damaged point', () => {
 
   it('is refused before the target is touched when the key is another one', async () => {
     await newTarget();
-    await expect(restore(await openWith('other-key'))).rejects.toMatchObject({ code: 'MANIFEST_SIGNATURE' });
+    await expect(restore(await openWith('other-key'))).rejects.toMatchObject({ code: 'KEY_MISMATCH' });
     await expectUntouched();
     await expectRestored();
   });

@@ -1,29 +1,27 @@
-import type { CatalogStore } from '../catalog/catalog-store.ts';
-import type { RecoveryPoint } from '../catalog/recovery-point.ts';
+import { isHoldfastError } from '../errors.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { Vault } from '../vault/vault.ts';
 import type { DeadManReply, Reported } from './messages.ts';
 import { metricNames, type MetricValue } from './metrics.ts';
 
-const pageSize = 100;
-/** Points that are not protected pile up only while the other Region is down: 1,000 are ten days of a backup every 15 minutes. */
-const maxPages = 10;
-
 export interface DeadManDependencies {
-  readonly catalog: Pick<CatalogStore, 'listRecoveryPoints'>;
+  readonly vault: Pick<Vault, 'open'>;
   readonly plan: Pick<Plan, 'sources'>;
   readonly now: () => Date;
 }
 
 /**
- * How old the newest protected point of every source is, as this Region's replica of the catalogue knows it: an alarm here
- * sounds although the Region that should back up is gone. A source without any gives no value, and its alarm breaches on
- * missing data. The age counts from the start of the backup, because that is how old the data is.
+ * How old the newest recovery point of every source is that this Region's own vault holds whole: signed manifest, every
+ * object it names there in its size. Nothing else is asked, neither the catalogue, whose records a task could forge, nor the
+ * other Region: so an alarm here sounds although the Region that should back up is gone, and no record keeps it silent. A
+ * source without any gives no value, and its alarm breaches on missing data. The age counts from the start of the backup,
+ * because that is how old the data is.
  */
 export async function measureAges(deps: DeadManDependencies): Promise<Reported<DeadManReply>> {
   const sources: DeadManReply['sources'] = [];
   const metrics: MetricValue[] = [];
   for (const { id: source } of deps.plan.sources) {
-    const point = await newestProtected(deps.catalog, source);
+    const point = await newestWhole(deps.vault, source);
     if (point === undefined) {
       sources.push({ source });
       continue;
@@ -35,16 +33,20 @@ export async function measureAges(deps: DeadManDependencies): Promise<Reported<D
   return { reply: { sources }, metrics };
 }
 
-async function newestProtected(
-  catalog: DeadManDependencies['catalog'],
-  source: string,
-): Promise<RecoveryPoint | undefined> {
-  let before: string | undefined;
-  for (let page = 0; page < maxPages; page += 1) {
-    const points = await catalog.listRecoveryPoints({ source, limit: pageSize, before });
-    const found = points.find(({ state }) => state === 'protected');
-    if (found !== undefined || points.length < pageSize) return found;
-    before = points.at(-1)?.id;
+/** None is an answer; a vault that does not answer is none, and the metric that is missing then rings as well. */
+async function newestWhole(vault: DeadManDependencies['vault'], source: string) {
+  try {
+    return (await vault.open(source, 'latest', { depth: 'listed' })).manifest;
+  } catch (error) {
+    if (noPointCodes.some((code) => isHoldfastError(error, code))) return undefined;
+    throw error;
   }
-  return undefined;
 }
+
+const noPointCodes = [
+  'SOURCE_NOT_FOUND',
+  'RECOVERY_POINT_NOT_FOUND',
+  'RECOVERY_POINT_ARRIVING',
+  'MANIFEST_INVALID',
+  'MANIFEST_SIGNATURE',
+] as const;

@@ -5,6 +5,8 @@ import { failJob } from './fail-job.ts';
 import { idFor } from './job-ids.ts';
 import { type FailRequest, failReplySchema } from './messages.ts';
 
+const ref = (id: string) => ({ source: 'shop-db', id });
+
 const noon = new Date('2026-11-02T12:00:00.000Z');
 const executionArn = 'arn:aws:states:us-east-1:111122223333:execution:holdfast-acme-backup:one';
 
@@ -45,7 +47,7 @@ describe('failJob', () => {
       message: 'the password was refused',
       hint: 'is the secret right?',
     };
-    await catalog.fail('job-1', { error }, noon);
+    await catalog.fail(ref('job-1'), { error }, noon);
     const first = await fail({ jobId: 'job-1' });
     expect(first.reply).toEqual({
       jobId: 'job-1',
@@ -53,7 +55,7 @@ describe('failJob', () => {
       cause: 'the password was refused; hint: is the secret right?',
     });
     expect(await fail({ jobId: 'job-1', error: 'States.Timeout' })).toEqual(first);
-    expect(await catalog.getJob('job-1')).toMatchObject({ error });
+    expect(await catalog.getJob(ref('job-1'))).toMatchObject({ error });
   });
 
   it('says how the containers of a killed task ended', async () => {
@@ -65,7 +67,10 @@ describe('failJob', () => {
     const { reply, metrics } = await fail({ jobId: 'job-1', cause });
     expect(reply.error).toBe('TaskKilled');
     expect(reply.cause).toContain('main ended with 137 (OutOfMemoryError)');
-    expect(await catalog.getJob('job-1')).toMatchObject({ state: 'failed', error: { code: 'TASK_KILLED' } });
+    expect(await catalog.getJob(ref('job-1'))).toMatchObject({
+      state: 'failed',
+      error: { code: 'TASK_KILLED' },
+    });
     expect(await catalog.leaseOf('shop-db')).toBeUndefined();
     expect(metrics).toEqual([{ name: 'backups_failed_total', unit: 'Count', value: 1, source: 'shop-db' }]);
   });
@@ -80,7 +85,7 @@ describe('failJob', () => {
       error: 'SourceNotFound',
       cause: 'the plan acme has no source x; hint: was it deployed?',
     });
-    expect(await catalog.getJob(reply.jobId!)).toMatchObject({
+    expect(await catalog.getJob({ source: 'xx', id: reply.jobId! })).toMatchObject({
       state: 'failed',
       source: 'xx',
       error: { code: 'SOURCE_NOT_FOUND', message: 'the plan acme has no source x', hint: 'was it deployed?' },
@@ -91,7 +96,7 @@ describe('failJob', () => {
     const jobId = idFor('job', { arn: executionArn, startedAt: noon });
     await claim(jobId);
     expect((await fail({ error: 'Lambda.Unknown' })).reply).toMatchObject({ jobId, error: 'Internal' });
-    expect(await catalog.getJob(jobId)).toMatchObject({ state: 'failed' });
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({ state: 'failed' });
     expect(await catalog.leaseOf('shop-db')).toBeUndefined();
   });
 
@@ -106,9 +111,9 @@ describe('failJob', () => {
 
   it('does not undo a job that was completed', async () => {
     await claim('job-1');
-    await catalog.complete('job-1', { items: 1, rows: 1, seconds: 1 }, noon);
+    await catalog.complete(ref('job-1'), { items: 1, rows: 1, seconds: 1 }, noon);
     expect((await fail({ jobId: 'job-1', error: 'States.Timeout' })).reply.error).toBe('TaskKilled');
-    expect(await catalog.getJob('job-1')).toMatchObject({ state: 'completed' });
+    expect(await catalog.getJob(ref('job-1'))).toMatchObject({ state: 'completed' });
   });
 
   it('counts a late copy as such', async () => {

@@ -1,4 +1,4 @@
-import type { CatalogStore } from '../catalog/catalog-store.ts';
+import type { CatalogStore, JobRef } from '../catalog/catalog-store.ts';
 import type { FailedJob, Job, JobError } from '../catalog/job.ts';
 import { type ErrorCode, errorCodeByName, errorName } from '../errors.ts';
 import { sourceIdSchema } from '../vault/manifest.ts';
@@ -22,16 +22,16 @@ export async function failJob(deps: FailJobDependencies, request: FailRequest): 
   const error = describe(request);
   const execution = { arn: request.executionArn, startedAt: new Date(request.executionStartedAt) };
   // The claim's answer may have been lost: its id follows from the execution.
-  const jobId = request.jobId ?? idFor('job', execution);
-  const known = await deps.catalog.getJob(jobId);
-  const job =
-    known === undefined
-      ? await recordUnclaimed(deps, request, { jobId, error })
-      : await deps.catalog.fail(jobId, { error }, deps.now());
+  const id = request.jobId ?? idFor('job', execution);
+  const source = sourceIdSchema.safeParse(request.source);
+  // A source that no plan can have is the fault itself, and there is nothing to record it with.
+  const job = source.success
+    ? await recordWith(deps, request, { ref: { source: source.data, id }, error })
+    : undefined;
   const recorded = job?.state === 'failed' ? job.error : error;
   return {
     reply: {
-      ...(job !== undefined && { jobId }),
+      ...(job !== undefined && { jobId: job.id }),
       error: errorName(recorded.code as ErrorCode),
       cause: recorded.hint === undefined ? recorded.message : `${recorded.message}; hint: ${recorded.hint}`,
     },
@@ -39,19 +39,29 @@ export async function failJob(deps: FailJobDependencies, request: FailRequest): 
   };
 }
 
+interface Failure {
+  readonly ref: JobRef;
+  readonly error: JobError;
+}
+
+async function recordWith(deps: FailJobDependencies, request: FailRequest, failure: Failure): Promise<Job> {
+  const { ref, error } = failure;
+  const known = await deps.catalog.getJob(ref);
+  if (known === undefined) return recordUnclaimed(deps, request, failure);
+  return deps.catalog.fail(ref, { error }, deps.now());
+}
+
 async function recordUnclaimed(
   deps: FailJobDependencies,
   request: FailRequest,
-  failure: { readonly jobId: string; readonly error: JobError },
-): Promise<Job | undefined> {
-  const source = sourceIdSchema.safeParse(request.source);
-  if (!source.success) return undefined;
+  { ref, error }: Failure,
+): Promise<Job> {
   const at = deps.now().toISOString();
   const job: FailedJob = {
     schemaVersion: 1,
-    id: failure.jobId,
+    id: ref.id,
     kind: request.kind,
-    source: source.data,
+    source: ref.source,
     region: deps.region,
     owner: request.executionArn,
     epoch: 0,
@@ -59,11 +69,11 @@ async function recordUnclaimed(
     createdAt: new Date(request.executionStartedAt).toISOString(),
     state: 'failed',
     finishedAt: at,
-    error: failure.error,
+    error,
     ...(typeof request.target === 'string' && { target: request.target }),
   };
   await deps.catalog.recordFailure(job);
-  return (await deps.catalog.getJob(job.id)) ?? job;
+  return (await deps.catalog.getJob(ref)) ?? job;
 }
 
 /** Our own errors keep code and message; Step Functions' and ECS's become the code that an operator can look up. */

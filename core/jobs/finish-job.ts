@@ -1,4 +1,5 @@
-import type { CatalogStore } from '../catalog/catalog-store.ts';
+import { jobNotFound } from '../catalog/catalog-refusals.ts';
+import type { CatalogStore, JobRef } from '../catalog/catalog-store.ts';
 import type { Job, JobResult, RunningJob } from '../catalog/job.ts';
 import type { RecoveryPoint } from '../catalog/recovery-point.ts';
 import { HoldfastError } from '../errors.ts';
@@ -14,14 +15,14 @@ export interface FinishJobDependencies {
  * Ends a job that went well. A backup is completed here, because only now its copy is known; restores and restore tests were
  * completed by their task and are only reported. Safe to repeat.
  */
-export async function finishJob(deps: FinishJobDependencies, jobId: string): Promise<Reported<FinishReply>> {
-  const job = await deps.catalog.getJob(jobId);
-  if (job === undefined) throw new HoldfastError('JOB_NOT_FOUND', `no job ${jobId} is in the catalogue`);
+export async function finishJob(deps: FinishJobDependencies, ref: JobRef): Promise<Reported<FinishReply>> {
+  const job = await deps.catalog.getJob(ref);
+  if (job === undefined) throw jobNotFound(ref);
   const ended = job.kind === 'backup' && job.state === 'running' ? await completeBackup(deps, job) : job;
   if (ended.state !== 'completed') {
     throw new HoldfastError(
       'ILLEGAL_TRANSITION',
-      `the task of job ${jobId} ended well but left it ${ended.state}`,
+      `the task of job ${ref.id} ended well but left it ${ended.state}`,
       {
         hint: 'did the catalogue fail while the task wrote its result?',
       },
@@ -29,7 +30,7 @@ export async function finishJob(deps: FinishJobDependencies, jobId: string): Pro
   }
   const { result } = ended;
   const reply: FinishReply = {
-    jobId,
+    jobId: ref.id,
     source: ended.source,
     ...(ended.recoveryPointId !== undefined && { recoveryPointId: ended.recoveryPointId }),
     items: result.items,
@@ -53,7 +54,7 @@ async function completeBackup(deps: FinishJobDependencies, job: RunningJob): Pro
     );
   }
   const at = deps.now();
-  return deps.catalog.complete(job.id, resultOf(job, point, at), at);
+  return deps.catalog.complete(job, resultOf(job, point, at), at);
 }
 
 function resultOf(job: RunningJob, point: RecoveryPoint, at: Date): JobResult {

@@ -1,4 +1,5 @@
 import pRetry from 'p-retry';
+import { jobNotFound } from '../catalog/catalog-refusals.ts';
 import type { CatalogStore } from '../catalog/catalog-store.ts';
 import type { JobProgress, RunningJob } from '../catalog/job.ts';
 import type { Engine, EngineLog } from '../engines/engine.ts';
@@ -24,10 +25,12 @@ export interface JobContext<Connection> {
 }
 
 /** The job, if it still is this task's to do. @throws JOB_NOT_FOUND, LEASE_LOST when it has ended, STALE_EPOCH after a failover */
-export async function takeUp(context: Pick<JobContext<unknown>, 'catalog' | 'jobId'>): Promise<RunningJob> {
-  const { catalog, jobId } = context;
-  const job = await catalog.getJob(jobId);
-  if (job === undefined) throw new HoldfastError('JOB_NOT_FOUND', `no job ${jobId} is in the catalogue`);
+export async function takeUp(
+  context: Pick<JobContext<unknown>, 'catalog' | 'jobId' | 'source'>,
+): Promise<RunningJob> {
+  const { catalog, jobId, source } = context;
+  const job = await catalog.getJob({ source, id: jobId });
+  if (job === undefined) throw jobNotFound({ source, id: jobId });
   if (job.state !== 'running') {
     throw new HoldfastError('LEASE_LOST', `job ${jobId} has ended (${job.state}) before its task began`, {
       hint: 'was the job taken over by another run, or stopped by hand?',

@@ -1,4 +1,4 @@
-import type { CatalogStore } from '../catalog/catalog-store.ts';
+import type { CatalogStore, JobRef } from '../catalog/catalog-store.ts';
 import type { JobProgress } from '../catalog/job.ts';
 import type { EngineLog } from '../engines/engine.ts';
 import { errorCodeOf, isHoldfastError } from '../errors.ts';
@@ -11,7 +11,7 @@ const roundsPerLogLine = 15;
 
 export interface KeepLeaseOptions {
   readonly catalog: Pick<CatalogStore, 'renew'>;
-  readonly jobId: string;
+  readonly job: JobRef;
   readonly everySeconds: number;
   readonly progress: () => JobProgress | undefined;
   /** Gets the progress that is written, for whoever watches in the same process. */
@@ -56,7 +56,7 @@ async function renewOnce(options: KeepLeaseOptions, lost: AbortController): Prom
   const progress = options.progress();
   if (progress !== undefined) options.onProgress?.(progress);
   try {
-    await options.catalog.renew(options.jobId, leaseUntil, progress);
+    await options.catalog.renew(options.job, leaseUntil, progress);
   } catch (error) {
     if (isHoldfastError(error, 'LEASE_LOST')) lost.abort(error);
     else options.log.warn('the lease could not be renewed; trying again', { code: errorCodeOf(error) });

@@ -46,7 +46,10 @@ export const claimReplySchema = z.discriminatedUnion('outcome', [
   }),
 ]);
 
-export const checkCopyRequestSchema = z.strictObject({ jobId: z.string().min(1) });
+/** A job is found below its source. */
+const jobFields = { source: sourceIdSchema, jobId: z.string().min(1) };
+
+export const checkCopyRequestSchema = z.strictObject(jobFields);
 
 export const checkCopyReplySchema = z.strictObject({
   state: z.enum(['stored', 'storedPeerDown', 'protected']),
@@ -70,7 +73,7 @@ export const heartbeatReplySchema = z.strictObject({
 
 export type HeartbeatReply = z.output<typeof heartbeatReplySchema>;
 
-export const finishRequestSchema = z.strictObject({ jobId: z.string().min(1) });
+export const finishRequestSchema = z.strictObject(jobFields);
 
 export const finishReplySchema = z.strictObject({
   jobId: z.string(),

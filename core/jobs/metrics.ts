@@ -23,7 +23,7 @@ export const metricNames = {
   restoreDurationSeconds: 'restore_duration_seconds',
   /** Stored bytes of the newest backup; Bytes per source. */
   backupSizeBytes: 'backup_size_bytes',
-  /** Age of the newest protected point as this Region's replica of the catalogue knows it; Count of hours per source. */
+  /** Age of the newest point that is whole in this Region's own vault; Count of hours per source. */
   backupAgeHours: 'backup_age_hours',
   /** 1 when a heartbeat was due and did not leave the account, else 0; per plan. */
   heartbeatMissing: 'heartbeat_missing',

@@ -64,7 +64,12 @@ describe('ProgressMeter', () => {
 });
 
 describe('keepLease', () => {
-  const options = { jobId: 'job-1', everySeconds: 0.005, progress: () => undefined, now: () => new Date() };
+  const options = {
+    job: { source: 'shop-db', id: 'job-1' },
+    everySeconds: 0.005,
+    progress: () => undefined,
+    now: () => new Date(),
+  };
   const log = { info: () => undefined, warn: () => undefined };
 
   it('aborts when the lease is lost, and only then', async () => {

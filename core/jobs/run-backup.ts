@@ -33,11 +33,12 @@ export async function runBackup<Connection>(context: BackupJob<Connection>): Pro
   const committed = await committedBefore(context, job);
   if (committed !== undefined) return recordPoint(context, committed);
   // Before anything is cleaned: only who holds the lease may take other uploads for dead.
-  await context.catalog.renew(job.id, new Date(context.now().getTime() + taskLeaseSeconds * 1000));
+  await context.catalog.renew(job, new Date(context.now().getTime() + taskLeaseSeconds * 1000));
   await abortLeftoverUploads(context, job);
   const meter = new ProgressMeter(context.now, 'back up');
   const keeper = keepLease({
     ...context,
+    job,
     everySeconds: context.progressSeconds,
     progress: () => meter.snapshot(),
   });
@@ -88,7 +89,7 @@ async function backUpOnce<Connection>(
   const { catalog, vault, engine, source, signal, now } = context;
   const id = isFirst && job.recoveryPointId !== undefined ? job.recoveryPointId : ulid(now().getTime());
   const leaseUntil = new Date(now().getTime() + taskLeaseSeconds * 1000);
-  await catalog.beginAttempt(job.id, { leaseUntil, recoveryPointId: id });
+  await catalog.beginAttempt(job, { leaseUntil, recoveryPointId: id });
   const startedAt = now();
   const writer = await vault.begin(source, {
     id,
@@ -160,6 +161,6 @@ async function recordPoint(context: BackupJob<unknown>, manifest: Manifest): Pro
   const point = recordOf(manifest, context.region, { state: 'stored' });
   await persist(() => context.catalog.putRecoveryPoint(point));
   // The source is free from here on: waiting for the copy needs nothing of it.
-  await persist(() => context.catalog.releaseLease(context.jobId));
+  await persist(() => context.catalog.releaseLease({ source: point.source, id: context.jobId }));
   return point;
 }

@@ -43,12 +43,13 @@ type Verdict = NonNullable<JobResult['verdict']>;
 export async function runRestoreTest<Connection>(context: RestoreTestJob<Connection>): Promise<JobResult> {
   const begun = context.now();
   const job = await takeUp(context);
-  await context.catalog.beginAttempt(job.id, {
+  await context.catalog.beginAttempt(job, {
     leaseUntil: new Date(begun.getTime() + taskLeaseSeconds * 1000),
   });
   const meter = new ProgressMeter(context.now, 'check objects');
   const keeper = keepLease({
     ...context,
+    job,
     everySeconds: context.progressSeconds,
     progress: () => meter.snapshot(),
   });
@@ -107,7 +108,8 @@ async function conclude(
   context: RestoreTestJob<unknown>,
   { findings, begun, error }: Conclusion,
 ): Promise<JobResult> {
-  const { catalog, jobId, now } = context;
+  const { catalog, now } = context;
+  const job = { source: context.source, id: context.jobId };
   const verdict = verdictOf(error);
   const result: JobResult = {
     recoveryPointId: context.recoveryPointId,
@@ -117,9 +119,9 @@ async function conclude(
   };
   if (verdict !== undefined) await recordWithPoint(context, verdict, findings);
   if (error === undefined) {
-    await persist(() => catalog.complete(jobId, recordable(result), now()));
+    await persist(() => catalog.complete(job, recordable(result), now()));
   } else {
-    await persist(() => catalog.fail(jobId, { error: jobErrorOf(error), result: recordable(result) }, now()));
+    await persist(() => catalog.fail(job, { error: jobErrorOf(error), result: recordable(result) }, now()));
   }
   return result;
 }

@@ -27,6 +27,7 @@ import { postgresScratch } from './scratch-server.ts';
 import { runSql as sql } from './testing.ts';
 
 const source = 'shop-db';
+const ref = (id: string) => ({ source, id });
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-restore-'));
 const silent = { info: () => undefined, warn: () => undefined };
 
@@ -162,7 +163,7 @@ describe('runRestore', () => {
     expect(result.phases?.[0]).toMatchObject({ name: 'check objects' });
     expect(result.phases!.length).toBeGreaterThan(2);
     expect(await countOrders(target)).toEqual([{ n: 5000 }]);
-    expect(await catalog.getJob(jobId)).toMatchObject({ state: 'completed', result: { rows: 5100 } });
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({ state: 'completed', result: { rows: 5100 } });
   });
 
   it('ends with the checks and says how far the data reaches', async () => {
@@ -184,7 +185,7 @@ describe('runRestore', () => {
       expect.stringMatching(/^2 assertions of the plan: too long/),
     ]);
     expect(result.phases?.at(-1)?.name).toBe('check data');
-    expect(await catalog.getJob(jobId)).toMatchObject({
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({
       state: 'completed',
       result: { checks: result.checks },
     });
@@ -197,7 +198,7 @@ describe('runRestore', () => {
     const failed = { name: 'no orders', ok: false, detail: 'does not hold' };
     const result = { checks: expect.arrayContaining([failed]), rows: 5100 };
     await expect(done).rejects.toMatchObject({ code: 'CHECK_FAILED', detail: { result } });
-    expect(await catalog.getJob(jobId)).toMatchObject({
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({
       state: 'failed',
       error: { code: 'CHECK_FAILED', hint: expect.stringContaining('stays there') },
       result,
@@ -248,7 +249,7 @@ describe('runRestore', () => {
         `select count(*)::int as n from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace`,
       ),
     ).toEqual([{ n: 1 }]);
-    expect(await catalog.getJob(jobId)).toMatchObject({ state: 'running' });
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({ state: 'running' });
   });
 
   it('restores a table although an object of another one is damaged, and not the damaged one', async () => {
@@ -321,8 +322,11 @@ describe('a source with a row that has no parent', () => {
     expect(result.faults).toEqual([fault]);
     expect(result.checks?.filter(({ ok }) => !ok)).toEqual([]);
     expect(await sql(target, 'select count(*)::int as n from child')).toEqual([{ n: 2 }]);
-    expect(await catalog.getJob(jobId)).toMatchObject({ state: 'completed', result: { faults: [fault] } });
-    const { reply, metrics } = await finishJob({ catalog, now: () => new Date() }, jobId);
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({
+      state: 'completed',
+      result: { faults: [fault] },
+    });
+    const { reply, metrics } = await finishJob({ catalog, now: () => new Date() }, ref(jobId));
     expect(reply.faults).toBe(1);
     expect(metrics).toContainEqual({ name: 'restore_faults', unit: 'Count', value: 1, source });
   });
@@ -340,7 +344,7 @@ describe('a source with a row that has no parent', () => {
       message: expect.stringContaining(fault.object),
     });
     expect(await sql(target, 'select count(*)::int as n from child')).toEqual([{ n: 2 }]);
-    expect(await catalog.getJob(jobId)).toMatchObject({ state: 'failed', result: { faults: [fault] } });
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({ state: 'failed', result: { faults: [fault] } });
   });
 
   it('fails its restore test, because a restore in a disaster would lack the key', async () => {
@@ -353,7 +357,7 @@ describe('a source with a row that has no parent', () => {
     };
     const job = { ...context(jobId), recoveryPointId: orphaned.id, scratch };
     await expect(runRestoreTest(job)).rejects.toMatchObject({ code: 'RESTORED_WITH_FAULTS' });
-    expect(await catalog.getJob(jobId)).toMatchObject({
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({
       state: 'failed',
       result: { verdict: 'FAILED', faults: [fault] },
     });
@@ -408,7 +412,10 @@ describe('runRestoreTest', () => {
     expect(result.checks?.length).toBeGreaterThan(1);
     expect(result.checks?.filter(({ ok }) => !ok)).toEqual([]);
     expect(result.phases?.map(({ name }) => name)).toContain('tear down');
-    expect(await catalog.getJob(jobId)).toMatchObject({ state: 'completed', result: { verdict: 'PASSED' } });
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({
+      state: 'completed',
+      result: { verdict: 'PASSED' },
+    });
     expect(await verdictOfPoint()).toBe('PASSED');
   });
 
@@ -418,7 +425,7 @@ describe('runRestoreTest', () => {
     });
     await expect(done).rejects.toMatchObject({ code: 'CHECK_FAILED' });
     await stopped;
-    const job = await catalog.getJob(jobId);
+    const job = await catalog.getJob(ref(jobId));
     expect(job).toMatchObject({
       state: 'failed',
       error: { code: 'CHECK_FAILED' },
@@ -441,7 +448,7 @@ describe('runRestoreTest', () => {
     const { jobId, done } = await test({ vault: strange });
     await expect(done).rejects.toMatchObject({ code: 'NOT_TESTABLE_HERE' });
     await stopped;
-    expect(await catalog.getJob(jobId)).toMatchObject({
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({
       state: 'failed',
       result: { verdict: 'NOT_TESTABLE_HERE' },
     });
@@ -466,7 +473,10 @@ describe('runRestoreTest', () => {
     const { jobId, done } = await test({ signal });
     await expect(done).rejects.toMatchObject({ code: 'JOB_ABORTED' });
     await stopped;
-    expect(await catalog.getJob(jobId)).toMatchObject({ state: 'failed', error: { code: 'JOB_ABORTED' } });
+    expect(await catalog.getJob(ref(jobId))).toMatchObject({
+      state: 'failed',
+      error: { code: 'JOB_ABORTED' },
+    });
     expect(await verdictOfPoint()).toBeUndefined();
   });
 });

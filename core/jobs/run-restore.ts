@@ -18,12 +18,13 @@ import { noFindings, type RestoreJob, restoreAndCheck } from './restore-and-chec
 export async function runRestore<Connection>(context: RestoreJob<Connection>): Promise<JobResult> {
   const begun = context.now();
   const job = await takeUp(context);
-  await context.catalog.beginAttempt(job.id, {
+  await context.catalog.beginAttempt(job, {
     leaseUntil: new Date(begun.getTime() + taskLeaseSeconds * 1000),
   });
   const meter = new ProgressMeter(context.now, 'check objects');
   const keeper = keepLease({
     ...context,
+    job,
     everySeconds: context.progressSeconds,
     progress: () => meter.snapshot(),
   });
@@ -44,7 +45,7 @@ export async function runRestore<Connection>(context: RestoreJob<Connection>): P
     await restoreAndCheck({ ...context, signal }, { reader, meter, findings, orderedAt });
     const result = resultNow();
     await keeper.stop();
-    await persist(() => context.catalog.complete(job.id, recordable(result), context.now()));
+    await persist(() => context.catalog.complete(job, recordable(result), context.now()));
     return result;
   } catch (error) {
     const reason = abortReason(error, context.signal, keeper.signal);
@@ -52,7 +53,7 @@ export async function runRestore<Connection>(context: RestoreJob<Connection>): P
     await keeper.stop();
     const result = resultNow();
     const failure = { error: jobErrorOf(reason), result: recordable(result) };
-    await persist(() => context.catalog.fail(job.id, failure, context.now()));
+    await persist(() => context.catalog.fail(job, failure, context.now()));
     throw withResult(reason, result);
   } finally {
     await keeper.stop();

@@ -63,7 +63,7 @@ export const claimJobSettingsSchema = vaultUserSchema;
 export const checkCopySettingsSchema = z.object({ ...planSettings, ...vaultSettings, ...copyAllowance });
 export const finishJobSettingsSchema = reporterSchema;
 export const failJobSettingsSchema = reporterSchema;
-export const deadManSettingsSchema = reporterSchema;
+export const deadManSettingsSchema = vaultUserSchema;
 export const heartbeatSettingsSchema = reporterSchema;
 
 /** What a task definition sets once, the same for every job. */

@@ -50,10 +50,7 @@ async function lookAt(
   try {
     const listed = versions.get(manifestKey(place.source, id)) ?? [];
     const { manifest } = await findManifest(place, id, { versions: listed });
-    const missing =
-      depth === 'listed'
-        ? missingKeys(manifest, versions)
-        : (await standingProblems(place, manifest, versions)).map(({ key }) => key);
+    const missing = await missingObjects(place, manifest, { depth, versions });
     return {
       manifest,
       state: missing.length === 0 ? 'available' : 'arriving',
@@ -66,8 +63,26 @@ async function lookAt(
   }
 }
 
+/** Keys of the objects that keep a point from being complete here. */
+export async function missingObjects(
+  place: ManifestPlace,
+  manifest: Manifest,
+  {
+    depth,
+    versions,
+  }: {
+    readonly depth: NonNullable<ListOptions['depth']>;
+    /** Of the point, by key, when the caller has listed them already. */
+    readonly versions?: ReadonlyMap<string, readonly ObjectVersion[]>;
+  },
+): Promise<string[]> {
+  const listed = versions ?? (await versionsByKey(place, manifest));
+  if (depth === 'listed') return missingKeys(manifest, listed);
+  return (await standingProblems(place, manifest, listed)).map(({ key }) => key);
+}
+
 /** What keeps a point from being complete here: objects missing, of another size or checksum, or without their lock. */
-export async function standingProblems(
+async function standingProblems(
   place: ManifestPlace,
   manifest: Manifest,
   versions: ReadonlyMap<string, readonly ObjectVersion[]>,

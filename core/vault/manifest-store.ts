@@ -1,4 +1,6 @@
+import * as z from 'zod';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
+import { readStored } from '../read-stored.ts';
 import { sha256Hex } from './digest.ts';
 import type { VaultKeys } from './keys.ts';
 import { manifestKey } from './layout.ts';
@@ -11,6 +13,9 @@ export interface FoundManifest {
   readonly version: ObjectVersion;
   readonly sha256: string;
 }
+
+/** What a manifest may need of its reader: nothing so far. */
+const knownFeatures: readonly string[] = [];
 
 /** A manifest is read whole; beyond this it is not one of ours. */
 const largestManifestBytes = 512 * 2 ** 20;
@@ -66,13 +71,29 @@ export function parseManifest(bytes: Buffer, key: string): Manifest {
       { hint: 'was it written by a newer Holdfast?' },
     );
   }
-  const parsed = manifestSchema.safeParse(json);
-  if (parsed.success) return json as Manifest;
-  const issue = parsed.error.issues[0];
+  const manifest = readJson(json, key);
+  const unknown = (manifest.features ?? []).filter((feature) => !knownFeatures.includes(feature));
+  if (unknown.length === 0) return manifest;
   throw new HoldfastError(
     'MANIFEST_INVALID',
-    `${key} does not fit its schema at ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`,
+    `${key} needs ${unknown.join(', ')}, which this version does not know`,
+    {
+      hint: 'was it written by a newer Holdfast?',
+    },
   );
+}
+
+function readJson(json: unknown, key: string): Manifest {
+  try {
+    return readStored(manifestSchema, json);
+  } catch (error) {
+    if (!(error instanceof z.ZodError)) throw error;
+    const [issue] = error.issues;
+    throw new HoldfastError(
+      'MANIFEST_INVALID',
+      `${key} does not fit its schema at ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`,
+    );
+  }
 }
 
 export interface FindManifestOptions {

@@ -78,6 +78,8 @@ export const manifestSchema = z.strictObject({
     .optional(),
   /** Objects below this point that an attempt before it left behind (they may be locked); no part of the backup. */
   leftovers: z.array(z.string()).optional(),
+  /** What a reader must know to read this point right; missing when any reader does. A reader refuses what it does not know. */
+  features: z.array(z.string()).optional(),
   signature: z.strictObject({
     algorithm: z.enum(['ECDSA_SHA_256', 'HMAC_SHA_256']),
     keyId: z.string(),

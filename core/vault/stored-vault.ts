@@ -2,11 +2,11 @@ import { ulid } from 'ulid';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { VaultKeys } from './keys.ts';
 import { folderName, layoutRoot, manifestKey, recoveryPointPrefix, sourcePrefix } from './layout.ts';
-import { listPoints, standingProblems } from './list-points.ts';
-import { type RecoveryPointId, recoveryPointIdSchema } from './manifest.ts';
+import { listPoints, missingObjects } from './list-points.ts';
+import { type RecoveryPointId, recoveryPointIdSchema, sourceIdSchema } from './manifest.ts';
 import { findManifest, type ManifestPlace } from './manifest-store.ts';
 import type { ObjectStore } from './object-store.ts';
-import { StoredRecoveryPointReader, versionsByKey } from './recovery-point-reader.ts';
+import { StoredRecoveryPointReader } from './recovery-point-reader.ts';
 import { isPassedOver, lastOrdinalOf, StoredRecoveryPointWriter } from './recovery-point-writer.ts';
 import type {
   AbortUploadsOptions,
@@ -18,7 +18,6 @@ import type {
   RecoveryPointWriter,
   Vault,
   VerifyOptions,
-  VerifyProblem,
   VerifyReport,
 } from './vault.ts';
 import { requireVaultKey } from './vault-key.ts';
@@ -57,10 +56,14 @@ export class StoredVault implements Vault {
     });
   }
 
-  async open(source: string, id: RecoveryPointId | 'latest'): Promise<RecoveryPointReader> {
+  async open(
+    source: string,
+    id: RecoveryPointId | 'latest',
+    { depth = 'checked' }: Pick<ListOptions, 'depth'> = {},
+  ): Promise<RecoveryPointReader> {
     const place = this.#place(source);
     try {
-      if (id === 'latest') return await this.#openLatest(place);
+      if (id === 'latest') return await this.#openLatest(place, depth);
       const found = await findManifest(place, id);
       return new StoredRecoveryPointReader(place, found.manifest);
     } catch (error) {
@@ -71,9 +74,13 @@ export class StoredVault implements Vault {
     }
   }
 
-  async listSources(): Promise<string[]> {
+  async listSources(options: { readonly onStrayFolder?: (folder: string) => void } = {}): Promise<string[]> {
     const sources: string[] = [];
-    for await (const folder of this.#options.store.listFolders(layoutRoot)) sources.push(folderName(folder));
+    for await (const folder of this.#options.store.listFolders(layoutRoot)) {
+      const name = folderName(folder);
+      if (sourceIdSchema.safeParse(name).success) sources.push(name);
+      else options.onStrayFolder?.(folder);
+    }
     return sources;
   }
 
@@ -124,7 +131,10 @@ export class StoredVault implements Vault {
     return ids.filter((id) => recoveryPointIdSchema.safeParse(id).success).toReversed();
   }
 
-  async #openLatest(place: ManifestPlace): Promise<RecoveryPointReader> {
+  async #openLatest(
+    place: ManifestPlace,
+    depth: NonNullable<ListOptions['depth']>,
+  ): Promise<RecoveryPointReader> {
     const passedOver: PassedOverRecoveryPoint[] = [];
     // In a bucket versions and locks keep what is stored, so what does not fit is on its way or a fake, and the point before
     // it is the latest. A directory has neither: there it is damage, which the operator must hear of, not step over.
@@ -133,11 +143,9 @@ export class StoredVault implements Vault {
     for (const id of await this.#ids(place)) {
       try {
         const { manifest } = await findManifest(place, id);
-        const problems = mayPassOver
-          ? await standingProblems(place, manifest, await versionsByKey(place, manifest))
-          : [];
-        if (problems.length === 0) return new StoredRecoveryPointReader(place, manifest, passedOver);
-        failure ??= arriving(id, problems);
+        const missing = mayPassOver ? await missingObjects(place, manifest, { depth }) : [];
+        if (missing.length === 0) return new StoredRecoveryPointReader(place, manifest, passedOver);
+        failure ??= arriving(id, missing);
         passedOver.push({ id, code: 'RECOVERY_POINT_ARRIVING' });
       } catch (error) {
         if (!isPassedOver(error)) throw error;
@@ -166,10 +174,10 @@ function wholeSeconds(time: Date): Date {
   return new Date(Math.ceil(time.getTime() / 1000) * 1000);
 }
 
-function arriving(id: string, problems: readonly VerifyProblem[]): HoldfastError {
+function arriving(id: string, missing: readonly string[]): HoldfastError {
   return new HoldfastError(
     'RECOVERY_POINT_ARRIVING',
-    `recovery point ${id} is not complete here: ${problems.length} objects missing, first ${problems[0]?.key ?? ''}`,
+    `recovery point ${id} is not complete here: ${missing.length} objects missing, first ${missing[0] ?? ''}`,
     { hint: 'wait for replication, or restore in the Region where it was made' },
   );
 }

@@ -12,11 +12,16 @@ export interface Vault {
   begin(source: string, options?: BeginOptions): Promise<RecoveryPointWriter>;
   /**
    * Reads and checks the manifest (earliest version with a valid signature). `latest` is the newest point that is complete
-   * in this vault; newer ones that are not are told by the reader's `passedOver`.
+   * in this vault, by a look as deep as asked for; newer ones that are not are told by the reader's `passedOver`.
    * @throws MANIFEST_NOT_FOUND, MANIFEST_SIGNATURE, MANIFEST_INVALID, SOURCE_NOT_FOUND, KEY_MISMATCH; for `latest` RECOVERY_POINT_NOT_FOUND
    */
-  open(source: string, id: RecoveryPointId | 'latest'): Promise<RecoveryPointReader>;
-  listSources(): Promise<string[]>;
+  open(
+    source: string,
+    id: RecoveryPointId | 'latest',
+    options?: Pick<ListOptions, 'depth'>,
+  ): Promise<RecoveryPointReader>;
+  /** Sources that have a folder here. Folders whose name no source can have are told to `onStrayFolder` and left out. */
+  listSources(options?: { readonly onStrayFolder?: (folder: string) => void }): Promise<string[]>;
   /** Committed recovery points of a source, newest first, each with its state recomputed from the objects in this vault. @throws SOURCE_NOT_FOUND, KEY_MISMATCH */
   list(source: string, options?: ListOptions): Promise<ListedRecoveryPoint[]>;
   /** Objects, sizes, checksums, locks and chain; `deep` also decrypts and decompresses; `offline` needs no KMS call (pinned public key or key file). Finds all problems, throws none of them. @throws KEY_MISMATCH, RECOVERY_POINT_NOT_FOUND */

@@ -11,7 +11,7 @@ import type {
 import type { LambdaName } from '../../core/plan/names.ts';
 import type { Deployment, Side } from '../deployment.ts';
 import { acknowledge } from './acknowledgements.ts';
-import { grantCatalog } from './catalog-access.ts';
+import { grantAnySourceItems, grantControl } from './catalog-access.ts';
 import { HoldfastFunction } from './holdfast-function.ts';
 import { planEnvironment, vaultEnvironment } from './runtime-environment.ts';
 import { VaultAccess } from './vault-access.ts';
@@ -44,7 +44,8 @@ export class JobFunctions extends Construct {
     });
     const claim: ClaimJobEnvironment = { ...plan, ...vault };
     const check: CheckCopyEnvironment = { ...plan, ...vault };
-    const report: FinishJobEnvironment & FailJobEnvironment & DeadManEnvironment = plan;
+    const report: FinishJobEnvironment & FailJobEnvironment = plan;
+    const watch: DeadManEnvironment = { ...plan, ...vault };
     this.claimJob = this.#job(props, 'claim-job', {
       description: 'Decides whether an execution may run, and with what',
       environment: claim,
@@ -65,10 +66,12 @@ export class JobFunctions extends Construct {
       environment: report,
     });
     this.deadMan = this.#job(props, 'dead-man', {
-      description: "Reports the age of each source's newest protected recovery point",
-      environment: report,
+      description: "Reports the age of each source's newest whole recovery point",
+      environment: watch,
+      timeout: Duration.minutes(4),
     });
     this.#allowVaults(props);
+    this.#allowCatalog(props);
     this.#allowExecutions(props);
   }
 
@@ -82,23 +85,33 @@ export class JobFunctions extends Construct {
       readonly memorySizeMb?: number;
     },
   ): HoldfastFunction {
-    const { deployment, side } = props;
-    const fn = new HoldfastFunction(this, name, {
+    const { deployment } = props;
+    return new HoldfastFunction(this, name, {
       deployment,
       bundle: name,
       functionName: deployment.names.lambda(name),
       ...rest,
     });
-    grantCatalog(deployment, side.region, fn.role);
-    return fn;
   }
 
   #allowVaults({ deployment, side, keys }: JobFunctionsProps): void {
     const own = new VaultAccess({ deployment, region: side.region, keys });
     const peer = new VaultAccess({ deployment, region: side.peerRegion, keys });
     own.grantInspect(this.claimJob.role);
+    own.grantInspect(this.deadMan.role);
     own.grantInspect(this.checkCopy.role);
     peer.grantInspect(this.checkCopy.role);
+  }
+
+  /** Each what it does; the dead man reads no record, because it watches those who write them. */
+  #allowCatalog({ deployment, side }: JobFunctionsProps): void {
+    const grant = { deployment, region: side.region };
+    // The first claim of all writes the control item; a failover will be a command of its own.
+    grantControl(this.claimJob.role, grant, ['GetItem', 'PutItem', 'ConditionCheckItem']);
+    grantAnySourceItems(this.claimJob.role, grant, ['GetItem', 'PutItem', 'DeleteItem', 'Query']);
+    grantAnySourceItems(this.checkCopy.role, grant, ['GetItem', 'PutItem', 'Query']);
+    grantAnySourceItems(this.finishJob.role, grant, ['GetItem', 'PutItem', 'DeleteItem']);
+    grantAnySourceItems(this.failJob.role, grant, ['GetItem', 'PutItem', 'DeleteItem']);
   }
 
   /** A claim is taken over when the execution that holds it is no longer running. */

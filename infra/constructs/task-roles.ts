@@ -3,7 +3,7 @@ import { Construct } from 'constructs';
 import { type StateMachineName, stateMachineNames } from '../../core/plan/names.ts';
 import type { SourcePlan } from '../../core/plan/plan.ts';
 import type { Deployment, Side } from '../deployment.ts';
-import { grantCatalog } from './catalog-access.ts';
+import { type CatalogAction, grantControl, grantSourceItems } from './catalog-access.ts';
 import { grantDatabases } from './database-access.ts';
 import { grantSecrets } from './secret-access.ts';
 import { VaultAccess } from './vault-access.ts';
@@ -43,7 +43,8 @@ export class TaskRoles extends Construct {
           description: descriptions[workflow](source.id),
         });
         this.#roles[workflow].push(role);
-        grantCatalog(deployment, side.region, role);
+        // The epoch is asked for before anything is written: an order of before a failover is refused.
+        grantControl(role, { deployment, region: side.region }, ['GetItem']);
         grants[workflow](role, source, props);
       }
     }
@@ -60,6 +61,7 @@ const grants: Readonly<
 > = {
   backup: (role, source, props) => {
     vaultOf(props).grantWrite(role, source.id);
+    grantItems(role, { ...props, source: source.id }, ['GetItem', 'PutItem', 'DeleteItem', 'Query']);
     grantSecrets(role, props, [source]);
     // After a planned failover the tasks of one Region read the database of the other, which its endpoint's name tells.
     const { primary, standby } = props.deployment.plan.regions;
@@ -70,13 +72,26 @@ const grants: Readonly<
   restore: (role, source, props) => {
     const { deployment, side } = props;
     vaultOf(props).grantRead(role, source.id);
+    grantItems(role, { ...props, source: source.id }, ['GetItem', 'PutItem', 'DeleteItem']);
     const targets = deployment.plan.targets.filter((target) => target.region === side.region);
     grantSecrets(role, props, targets);
     grantDatabases(role, { ...props, regions: [side.region] }, targets);
   },
   // Its server is beside it and lets anyone in, so it gets no secret at all.
-  'restore-test': (role, source, props) => vaultOf(props).grantRead(role, source.id),
+  'restore-test': (role, source, props) => {
+    vaultOf(props).grantRead(role, source.id);
+    grantItems(role, { ...props, source: source.id }, ['GetItem', 'PutItem', 'DeleteItem']);
+  },
 };
+
+/** The job, its lease and mark, and the recovery point. A backup also looks for uploads that earlier jobs left: a query. */
+function grantItems(
+  role: TaskRole,
+  { deployment, side, source }: TaskRolesProps & { readonly source: string },
+  actions: readonly CatalogAction[],
+): void {
+  grantSourceItems(role, { deployment, region: side.region, source }, actions);
+}
 
 const descriptions: Readonly<Record<StateMachineName, (source: string) => string>> = {
   backup: (source) => `Reads ${source}, writes its recovery points`,

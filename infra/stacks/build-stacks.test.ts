@@ -228,7 +228,6 @@ describe('keys and catalogue', () => {
     });
     expect(table['GlobalSecondaryIndexes'].map(({ IndexName }: { IndexName: string }) => IndexName)).toEqual([
       'byKind',
-      'bySource',
     ]);
     expect(table['Replicas'].map(({ Region }: { Region: string }) => Region).toSorted()).toEqual([
       'us-east-1',

@@ -25,6 +25,8 @@ export interface PolicyLab {
   onBucket(who: Principal, action: string, context?: Context): Promise<Verdict>;
   onPeerVault(who: Principal, action: string, resource?: string): Promise<Verdict>;
   onKey(who: Principal, action: string, key?: string, context?: Context): Promise<Verdict>;
+  /** On the catalogue's items of one partition; without one, a request that has no leading key. */
+  onItems(who: Principal, action: string, partition?: string): Promise<Verdict>;
 }
 
 export async function policyLab(change: Partial<Plan['vault']> = {}): Promise<PolicyLab> {
@@ -48,6 +50,12 @@ export async function policyLab(change: Partial<Plan['vault']> = {}): Promise<Po
       simulate(who, { action, resource }, peerPolicy),
     onKey: (who, action, key = 'mrk-vault', context: Context = {}) =>
       simulate(who, { action, resource: `arn:aws:kms:${primary}:${account}:key/${key}`, context }, keyPolicy),
+    onItems: (who, action, partition) =>
+      simulate(who, {
+        action,
+        resource: `arn:aws:dynamodb:${primary}:${account}:table/holdfast-acme`,
+        context: partition === undefined ? {} : { 'dynamodb:LeadingKeys': [partition] },
+      }),
   };
 }
 

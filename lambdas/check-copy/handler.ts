@@ -21,15 +21,16 @@ export const handler = defineHandler({
   plan: settings.HOLDFAST_PLAN_NAME,
   request: checkCopyRequestSchema,
   reply: checkCopyReplySchema,
-  run: ({ jobId }) =>
+  run: ({ source, jobId }) =>
     checkCopy(
       {
         catalog,
         vault,
         stores,
+        region: settings.HOLDFAST_REGION,
         allowanceSeconds: settings.HOLDFAST_COPY_ALLOWANCE_SECONDS,
         now: () => new Date(),
       },
-      jobId,
+      { source, id: jobId },
     ),
 });

@@ -14,5 +14,5 @@ export const handler = defineHandler({
   plan: settings.HOLDFAST_PLAN_NAME,
   request: finishRequestSchema,
   reply: finishReplySchema,
-  run: ({ jobId }) => finishJob({ catalog, now: () => new Date() }, jobId),
+  run: ({ source, jobId }) => finishJob({ catalog, now: () => new Date() }, { source, id: jobId }),
 });

@@ -60,7 +60,7 @@ export function describeKills(deployed: () => Deployment): void {
     expect(await catalog(primary).leaseOf('dead-db')).toMatchObject({ jobId: dead?.id });
     const { job } = await backUp('dead-db');
     expect(job?.state).toBe('completed');
-    expect(await catalog(primary).getJob(dead?.id ?? '')).toMatchObject({
+    expect(await catalog(primary).getJob({ source: 'dead-db', id: dead?.id ?? '' })).toMatchObject({
       state: 'failed',
       error: { code: 'TASK_KILLED', hint: expect.any(String) },
     });
@@ -90,7 +90,7 @@ export function describeKills(deployed: () => Deployment): void {
       },
     ]);
     await until(() => !isAlive(task!.pid));
-    expect(await catalog(primary).getJob(running?.id ?? '')).toMatchObject({
+    expect(await catalog(primary).getJob({ source: 'stopped-db', id: running?.id ?? '' })).toMatchObject({
       state: 'failed',
       error: { code: 'JOB_ABORTED' },
     });

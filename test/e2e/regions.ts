@@ -80,7 +80,7 @@ export function describeRegions(deployed: () => Deployment): void {
       expect(Object.keys(content).length).toBeGreaterThan(8);
       expect(await contentOf(restored, 'postgres')).toEqual(content);
       await sandbox.reviveRegion(primary);
-      expect(await catalog(primary).getJob(job?.id ?? '')).toEqual(job);
+      expect(await catalog(primary).getJob({ source, id: job?.id ?? '' })).toEqual(job);
       expect(await points(primary)).toEqual([[newest, 'protected']]);
     });
 
@@ -259,7 +259,7 @@ export function describeRegions(deployed: () => Deployment): void {
       expect((await points(primary))[0]).toEqual([job?.recoveryPointId, 'storedPeerDown']);
       expect(await alarmState(deployed(), 'peer-down')).toBe('ALARM');
       // Its execution ended with its Region, so nobody but the next claim could say so.
-      expect(await catalog(primary).getJob(abandoned?.id ?? '')).toMatchObject({
+      expect(await catalog(primary).getJob({ source, id: abandoned?.id ?? '' })).toMatchObject({
         state: 'failed',
         error: { code: 'TASK_KILLED' },
       });
