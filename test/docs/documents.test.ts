@@ -1,0 +1,80 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { commandsOfDocument, commandsOfSources, documents, type NamedCommand, root } from './commands.ts';
+import { problemsOf } from './known-commands.ts';
+
+const problems = (commands: readonly NamedCommand[]) =>
+  commands.flatMap((one) => problemsOf(one).map((problem) => `${one.where}: ${problem} (${one.text})`));
+
+describe('every command that is named', () => {
+  it.each(documents)('in %s exists, with its options', (file) => {
+    expect(problems(commandsOfDocument(file))).toEqual([]);
+  });
+
+  it('in messages and hints exists, with its options', () => {
+    const commands = commandsOfSources();
+    expect(commands.length).toBeGreaterThan(60);
+    expect(problems(commands)).toEqual([]);
+  });
+
+  it('would be missed if it did not', () => {
+    const wrong = [
+      'holdfast restor latest',
+      'holdfast restore latest --form shop-db',
+      'holdfast local canary instal',
+      'npm run drll',
+      'npm run drill --keep',
+      'npm run drill -- --kep',
+      'cdk deply --all',
+      'cdk deploy --al',
+      'aws kms describe-keys --key-id x',
+      'aws kms describe-key --key x',
+    ];
+    const found = wrong.map((text) => problemsOf({ where: 'here', kind: 'block', text }));
+    expect(found.map((one) => one.length)).toEqual(wrong.map(() => 1));
+  });
+});
+
+const slugs = (file: string) =>
+  [
+    ...fs
+      .readFileSync(path.join(root, file), 'utf8')
+      .replaceAll(/^```[^]*?^```/gm, '')
+      .matchAll(/^#+ (.+)$/gm),
+  ].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
+describe('every link and path', () => {
+  it.each(documents)('of %s leads somewhere', (file) => {
+    const text = fs.readFileSync(path.join(root, file), 'utf8').replaceAll(/^```[^]*?^```/gm, '');
+    const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+    const dead = links.filter((link) => {
+      if (link.startsWith('https://')) return false;
+      const [to = '', anchor] = link.split('#');
+      const target = to === '' ? file : path.join(path.dirname(file), to);
+      if (!fs.existsSync(path.join(root, target))) return true;
+      return anchor !== undefined && !slugs(target).includes(anchor);
+    });
+    expect(dead).toEqual([]);
+  });
+
+  it.each(documents)('that %s names in code is there', (file) => {
+    const text = fs.readFileSync(path.join(root, file), 'utf8');
+    const named = [
+      ...text.matchAll(
+        /`((?:cli|core|docs|examples|infra|lambdas|sandbox|scripts|statemachines|tasks|test|changelog)\/[\w./-]*)`/g,
+      ),
+    ];
+    const gone = named
+      .map(([, name = '']) => name)
+      .filter((name) =>
+        [root, path.join(root, path.dirname(file))].every((from) => !fs.existsSync(path.join(from, name))),
+      );
+    expect(gone).toEqual([]);
+  });
+});
