@@ -35,7 +35,7 @@ function addJobCommands(program: Command): void {
       examples: ['holdfast restore latest --source shop-db --to shop-db-restored --region us-west-2'],
     }),
   )
-    .requiredOption('--source <source>', 'source of the plan')
+    .option('--source <source>', 'source of the plan (default: the only one)')
     .requiredOption('--to <target>', 'target of the plan; it must be empty')
     .option('--table <schema.table>', 'only this table; may be given several times', collect)
     .option('--strict', strictAbout)

@@ -52,6 +52,18 @@ describe('holdfast local list', () => {
 });
 
 describe('holdfast local verify', () => {
+  it('takes the only source of the vault, and asks which when there are two', async () => {
+    const verify = () => runCli(['local', 'verify', 'latest', ...place, '--json'], { cwd: home });
+    expect([(await verify()).code, (await verify()).json()]).toEqual([0, { ok: true, problems: [] }]);
+    const keys = { kind: 'key-file', path: path.join(home, 'key') } as const;
+    await backUp(await openVault({ url: path.join(home, 'vault'), keys }), 'other-db');
+    const asked = await verify();
+    expect([asked.code, asked.json().error]).toMatchObject([
+      2,
+      { code: 'USAGE', message: '--source is missing; the vault has other-db, shop-db' },
+    ]);
+  });
+
   it('says what a restore of latest would do when the newest point has problems', async () => {
     forge(newer);
     const verify = () =>

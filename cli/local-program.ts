@@ -18,11 +18,12 @@ export function addLocalCommands(program: Command): void {
     examples: ['holdfast local verify latest --vault ./backups --source shop-db'],
   })
     .requiredOption('--vault <place>', vaultAbout)
-    .requiredOption('--source <name>', 'name of the source in the vault')
+    .option('--source <name>', 'name of the source in the vault (default: the only one)')
     .option('--key-file <file>', keyAbout)
     .action(async (id: string, options) => (await import('./local/verify.ts')).localVerify(id, options));
   command(local, 'list', {
-    about: 'list the recovery points of a vault, newest first',
+    about:
+      'list the recovery points of a vault, newest first; ITEMS counts what is stored apart: tables, definitions, sequences, rights',
     examples: ['holdfast local list --vault ./backups'],
   })
     .requiredOption('--vault <place>', vaultAbout)
@@ -35,11 +36,11 @@ function addBackup(local: Command): void {
   command(local, 'backup', {
     about: 'back up a database into a vault',
     examples: [
-      'holdfast local backup --engine postgres --url postgres://me@localhost/shop --vault ./backups --source shop-db',
-      'echo "$URL" | holdfast local backup --engine postgres --url - --vault s3://my-bucket/vault --source shop-db --json',
+      'holdfast local backup --url postgres://me@localhost/shop --vault ./backups --source shop-db',
+      'echo "$URL" | holdfast local backup --url - --vault s3://my-bucket/vault --source shop-db --json',
     ],
   })
-    .requiredOption('--engine <name>', 'postgres')
+    .option('--engine <name>', 'what the database is; there is one yet', 'postgres')
     .requiredOption('--url <url>', urlAbout)
     .requiredOption('--vault <place>', vaultAbout)
     .requiredOption('--source <name>', 'name of the source in the vault: 2 to 63 of a-z, 0-9 and -')
@@ -58,7 +59,7 @@ function addRestore(local: Command): void {
     ],
   })
     .requiredOption('--vault <place>', vaultAbout)
-    .requiredOption('--source <name>', 'name of the source in the vault')
+    .option('--source <name>', 'name of the source in the vault (default: the only one)')
     .requiredOption('--to <url>', `an empty database: ${urlAbout}`)
     .option('--table <schema.table>', 'only this table; may be given several times', collect)
     .option('--strict', strictAbout)

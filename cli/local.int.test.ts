@@ -275,10 +275,11 @@ describe('holdfast local', () => {
     ['local backup --engine postgres --url postgres://u:%zz@h/x --vault v --source s1', 2, 'USAGE'],
     ['local backup --engine postgres --url postgres://h/x --vault v --source S_1', 2, 'USAGE'],
     ['local backup --engine postgres --url postgres://h/x --vault v --source s1 --connections 0', 2, 'USAGE'],
+    ['local backup --url postgres://u:sesame@127.0.0.1:1/x --vault v --source s1', 1, 'SOURCE_UNREACHABLE'],
     [
-      'local backup --engine postgres --url postgres://u:sesame@127.0.0.1:1/x --vault v --source s1',
+      'local restore latest --vault vault --source shop-db --to postgres://u:sesame@127.0.0.1:1/x',
       1,
-      'SOURCE_UNREACHABLE',
+      'TARGET_UNREACHABLE',
     ],
   ])('%s ends with %d and %s', async (args, code, error) => {
     const result = await cli(`${args} --json`);

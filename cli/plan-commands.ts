@@ -6,7 +6,13 @@ import { type CommonOptions, runCommand } from './run-command.ts';
 /** `holdfast plan check` */
 export async function planCheck(file: string, options: CommonOptions): Promise<void> {
   await runCommand(options, async () => {
-    const { plan, problems, notes } = checkPlan(await readPlanText(file), file);
+    const { plan, problems, notes } = checkPlan(
+      await readPlanText(
+        file,
+        'holdfast plan check FILE names another; examples/minimal.yaml is one to start from',
+      ),
+      file,
+    );
     if (plan === undefined) throw planError(problems);
     const lines = notes.map((note) => `${note.file}:${note.line}:${note.column}: note: ${note.message}`);
     const count = `${counted(plan.sources.length, 'source')}, ${counted(plan.targets.length, 'target')}`;

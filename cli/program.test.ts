@@ -40,6 +40,13 @@ describe('holdfast', () => {
     expect(help).toMatch(new RegExp(`Examples?:\n +\\$ [^\n]*holdfast ${words}`));
   });
 
+  it('marks in the help what has to be there', async () => {
+    const { stdout } = await runCli(['local', 'restore', '--help']);
+    const help = stdout.replaceAll(/\s+/g, ' ');
+    expect(help).toMatch(/--vault <place> [^-]*\(required\)/);
+    expect(help).toMatch(/--source <name> name of the source in the vault \(default: the only one\) --to/);
+  });
+
   it('shows help without loading an engine or the AWS SDK', async () => {
     const folder = path.resolve(import.meta.dirname);
     const eager = [
@@ -74,7 +81,7 @@ describe('holdfast', () => {
     ['help jbos', 'holdfast has no command "jbos"; allowed are plan,', 'did you mean holdfast jobs?'],
     [
       'local --json',
-      'a command is missing after holdfast local; allowed are backup',
+      'a command is missing after holdfast local; allowed are canary, backup',
       'usage: holdfast local',
     ],
     [
@@ -84,15 +91,16 @@ describe('holdfast', () => {
     ],
     ['local list --vualt x', 'holdfast local list has no option --vualt', 'did you mean --vault?'],
     [
+      'local backup',
+      'holdfast local backup needs --url <url> and --vault <place> and --source <name>',
+      'usage:',
+    ],
+    [
       'local verify',
       'holdfast local verify needs --vault <place>',
       'usage: holdfast local verify [options] <id>',
     ],
-    [
-      'restore',
-      'holdfast restore needs --source <source> and --to <target>',
-      'usage: holdfast restore [options] <id>',
-    ],
+    ['restore', 'holdfast restore needs --to <target>', 'usage: holdfast restore [options] <id>'],
   ])('%s is told what is allowed and how that very command is used', async (args, message, hint) => {
     const result = await runCli([...args.split(' '), '--json']);
     expect([result.code, result.json().error.code]).toEqual([2, 'USAGE']);
@@ -132,6 +140,11 @@ describe('holdfast', () => {
     ).json();
     expect(json.error.code).toBe('PLAN_INVALID');
     expect(json.error.problems.length).toBeGreaterThan(5);
+    const absent = (await runCli(['plan', 'check', 'nope.yaml', '--json'])).json();
+    expect(absent.error).toMatchObject({
+      code: 'PLAN_INVALID',
+      hint: expect.stringContaining('plan check FILE'),
+    });
     const schema = await runCli(['plan', 'schema']);
     expect(schema.json()).toMatchObject({ type: 'object', additionalProperties: false });
   });

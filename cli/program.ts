@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Help, type Option } from 'commander';
 import { command, exampleText, group } from './command.ts';
 import { addDeployedCommands } from './deployed-program.ts';
 import { addLocalCommands } from './local-program.ts';
@@ -18,11 +18,12 @@ export function createProgram(): Command {
     .showSuggestionAfterError()
     .showHelpAfterError(false)
     .enablePositionalOptions()
+    .configureHelp({ optionDescription: describeOption })
     .addHelpText(
       'after',
       exampleText([
         'holdfast plan check holdfast.yaml',
-        'holdfast local backup --engine postgres --url postgres://me@localhost/shop --vault ./backups --source shop-db',
+        'holdfast local backup --url postgres://me@localhost/shop --vault ./backups --source shop-db',
         'holdfast sandbox up',
       ]) + exitCodes,
     );
@@ -31,6 +32,12 @@ export function createProgram(): Command {
   addLocalCommands(program);
   addSandboxCommands(program);
   return program;
+}
+
+/** As commander says it, and whether it has to be there. */
+function describeOption(option: Option): string {
+  const said = new Help().optionDescription(option);
+  return option.mandatory ? `${said} (required)` : said;
 }
 
 const exitCodes = `

@@ -76,6 +76,11 @@ export function counted(n: number, one: string, many = `${one}s`): string {
   return `${formatCount(n)} ${n === 1 ? one : many}`;
 }
 
+/** What was stored apart, said so that nobody needs a glossary. */
+export function formatItems(n: number): string {
+  return `${counted(n, 'item')} (tables, and the definitions, sequences and rights beside them)`;
+}
+
 /** `1500000` → `1.5 MB`, as storage is billed. */
 export function formatBytes(bytes: number): string {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB'];

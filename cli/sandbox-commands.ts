@@ -38,7 +38,11 @@ export async function runReset(options: CommonOptions): Promise<void> {
 export async function runDown(options: CommonOptions): Promise<void> {
   await runCommand(options, async () => {
     const { sandboxDown } = await import('../sandbox/detached.ts');
-    return { json: await sandboxDown(), text: 'The sandbox is down; nothing of it is left.' };
+    const down = await sandboxDown();
+    return {
+      json: down,
+      text: down.stopped === null ? 'No sandbox is running.' : 'The sandbox is down; nothing of it is left.',
+    };
   });
 }
 

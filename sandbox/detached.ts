@@ -90,12 +90,12 @@ export async function sandboxUp(options: SandboxUpOptions = {}): Promise<Detache
   return describe(state, true);
 }
 
-/** Stops it, or what a crash left of it. @throws SANDBOX_NOT_RUNNING when there is nothing to stop */
+/** Stops it, or what a crash left of it; `stopped` is `null` when there was nothing to stop. */
 export async function sandboxDown({ records = defaultRecords }: SandboxPlace = {}): Promise<{
-  readonly stopped: number;
+  readonly stopped: number | null;
 }> {
   const record = readProcess(records);
-  if (record === undefined) throw notRunning();
+  if (record === undefined) return { stopped: null };
   await stop(records, record);
   return { stopped: record.pid };
 }

@@ -184,13 +184,20 @@ export function setup({ tests = false } = {}) {
   if (seconds > 2) say(`done in ${seconds.toFixed(0)} s`);
 }
 
+const folderHints = {
+  chown: `does ${root} belong to another user? make a clone of your own, or chown -R this one to you`,
+  mount: `${root} is mounted read-only: make a clone where you can write`,
+  room: `make room on the disk of ${root}`,
+};
+
 /** Runs set-up and ends the process with a readable message when it cannot be done. */
 export function setupOrExit(options) {
   try {
     setup(options);
   } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
-    say(error.message);
+    const blocked = { EACCES: 'chown', EPERM: 'chown', EROFS: 'mount', ENOSPC: 'room' }[error.code];
+    if (!(error instanceof SetupError) && blocked === undefined) throw error;
+    say(blocked === undefined ? error.message : `${error.message}\n  hint: ${folderHints[blocked]}`);
     process.exit(1);
   }
 }

@@ -58,6 +58,14 @@ export function sourceOf(plan: Plan, id: string): SourcePlan {
   throw new HoldfastError('SOURCE_NOT_FOUND', `the plan has no source ${id}; it has ${known}`);
 }
 
+/** The id of the source when the plan has but one. @throws USAGE */
+export function onlySource({ sources }: Plan): string {
+  const [first, second] = sources;
+  if (first !== undefined && second === undefined) return first.id;
+  const known = sources.map(({ id }) => id).join(', ');
+  throw new HoldfastError('USAGE', `--source is missing; the plan has ${known}`);
+}
+
 /** Runs work against a Region and says what to try when the Region, the deployment or the credentials are not there. */
 export async function inRegion<T>(
   deployment: Pick<Deployment, 'region' | 'peerRegion' | 'names'>,

@@ -5,7 +5,7 @@ import type { Job, JobResult } from '../../core/catalog/job.ts';
 import { assertNever, type ErrorCode, errorCatalogue, errorName, HoldfastError } from '../../core/errors.ts';
 import { describeActivity, isMovingRows } from '../../core/jobs/activity.ts';
 import { formatDuration } from '../../core/plan/duration.ts';
-import { formatBytes, formatCount, type ProgressState } from '../progress.ts';
+import { formatBytes, formatCount, formatItems, type ProgressState } from '../progress.ts';
 import { describeRestored, exitCodeOf } from '../restore-report.ts';
 import type { CommandContext, CommandResult } from '../run-command.ts';
 import { type Deployment, isSilence, openCatalog } from './deployment.ts';
@@ -153,7 +153,7 @@ function describeResult(job: Extract<Job, { state: 'completed' }>): string {
   const { result, kind, source } = job;
   const stored = result.storedBytes === undefined ? '' : `, stored as ${formatBytes(result.storedBytes)}`;
   const lines = [
-    `${kind} of ${source} ${result.verdict ?? 'is done'}: ${formatCount(result.rows)} rows in ${result.items} items${stored}, ${formatDuration(result.seconds)}`,
+    `${kind} of ${source} ${result.verdict ?? 'is done'}: ${formatCount(result.rows)} rows in ${formatItems(result.items)}${stored}, ${formatDuration(result.seconds)}`,
     ...(result.recoveryPointId === undefined ? [] : [`  recovery point: ${result.recoveryPointId}`]),
     ...describeRestored(result, kind),
   ];

@@ -1,6 +1,13 @@
 import { targetOf } from './targets.ts';
 import { type CommandContext, type CommandResult, runCommand } from '../run-command.ts';
-import { type Deployment, type DeploymentOptions, inRegion, openDeployment, sourceOf } from './deployment.ts';
+import {
+  type Deployment,
+  type DeploymentOptions,
+  inRegion,
+  onlySource,
+  openDeployment,
+  sourceOf,
+} from './deployment.ts';
 import { followJob } from './follow.ts';
 import { startExecution } from './executions.ts';
 import type { StateMachineName } from '../../core/plan/names.ts';
@@ -20,7 +27,7 @@ export async function startBackup(source: string, options: StartOptions): Promis
 }
 
 export interface StartRestoreOptions extends StartOptions {
-  readonly source: string;
+  readonly source?: string;
   readonly to: string;
   readonly table?: readonly string[];
   readonly strict?: boolean;
@@ -31,8 +38,8 @@ export async function startRestore(id: string, options: StartRestoreOptions): Pr
   await runCommand(options, async (command) => {
     const recoveryPoint = requirePointId(id);
     const deployment = await openDeployment(options);
-    const { source, to, table, strict } = options;
-    sourceOf(deployment.plan, source);
+    const { to, table, strict } = options;
+    const source = sourceOf(deployment.plan, options.source ?? onlySource(deployment.plan)).id;
     targetOf(deployment, to);
     const input = {
       source,

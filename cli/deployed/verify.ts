@@ -5,7 +5,14 @@ import { counted, formatBytes } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
 import { latestInstead } from '../latest-instead.ts';
-import { type Deployment, type DeploymentOptions, inRegion, openDeployment, sourceOf } from './deployment.ts';
+import {
+  type Deployment,
+  type DeploymentOptions,
+  inRegion,
+  onlySource,
+  openDeployment,
+  sourceOf,
+} from './deployment.ts';
 import { type PinnedKey, pinnedKeyFile, readPinnedKey, renewPin } from './pinned-key.ts';
 import { openDeployedVault, openVaultOffline } from './vault.ts';
 
@@ -24,7 +31,7 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
       throw new HoldfastError('USAGE', '--deep decrypts, which needs KMS; allowed is --deep or --offline');
     }
     const deployment = await openDeployment(options);
-    const source = sourceOf(deployment.plan, options.source ?? onlySource(deployment)).id;
+    const source = sourceOf(deployment.plan, options.source ?? onlySource(deployment.plan)).id;
     const pin = await publicKeyOf(deployment, options);
     progress.update({ doing: `verifying ${wanted} of ${source} in ${deployment.region}` });
     const { report, latest } = await inRegion(deployment, async () => {
@@ -74,13 +81,6 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
 function fateOf({ code, recoverable }: Pick<VerifyProblem, 'code' | 'recoverable'>): string {
   if (code === 'ARCHIVED') return 'thaw first';
   return recoverable ? 'recoverable' : 'LOST';
-}
-
-function onlySource({ plan }: Deployment): string {
-  const [first, second] = plan.sources;
-  if (first !== undefined && second === undefined) return first.id;
-  const known = plan.sources.map((source) => source.id).join(', ');
-  throw new HoldfastError('USAGE', `--source is missing; the plan has ${known}`);
 }
 
 /** The pinned key; `undefined` only where KMS may be asked for it. */

@@ -1,7 +1,7 @@
 import { HoldfastError } from '../../core/errors.ts';
 import { runBackup } from '../../core/jobs/run-backup.ts';
 import { enginesNotBuilt } from '../../core/plan/schema-findings.ts';
-import { formatBytes, formatCount, formatSeconds } from '../progress.ts';
+import { formatBytes, formatCount, formatItems, formatSeconds } from '../progress.ts';
 import { type CommonOptions, runCommand } from '../run-command.ts';
 import { describeConnection, readConnection } from './connection.ts';
 import { localJobContext, parseConnections } from './run-local.ts';
@@ -44,7 +44,7 @@ export async function localBackup(options: LocalBackupOptions): Promise<void> {
     const seconds = (Date.now() - begun) / 1000;
     return {
       json: { recoveryPointId: point.id, source, items, rows, bytes, storedBytes, seconds },
-      text: `recovery point ${point.id}: ${formatCount(rows)} rows in ${items} items, ${formatBytes(bytes)} stored as ${formatBytes(storedBytes)}, ${formatSeconds(seconds)}`,
+      text: `recovery point ${point.id}: ${formatCount(rows)} rows in ${formatItems(items)}, ${formatBytes(bytes)} stored as ${formatBytes(storedBytes)}, ${formatSeconds(seconds)}`,
     };
   });
 }

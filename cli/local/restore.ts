@@ -2,7 +2,7 @@ import { canaryKey } from '../../core/canary/canary.ts';
 import { readKeyFile } from '../../core/vault/key-file.ts';
 import { runRestore } from '../../core/jobs/run-restore.ts';
 import { describeRestored, exitCodeOf, restoredJson, resultOf } from '../restore-report.ts';
-import { formatCount, formatSeconds } from '../progress.ts';
+import { formatCount, formatItems, formatSeconds } from '../progress.ts';
 import { type CommonOptions, runCommand } from '../run-command.ts';
 import { describeConnection, readConnection } from './connection.ts';
 import { localJobContext, parseConnections } from './run-local.ts';
@@ -11,11 +11,12 @@ import {
   openLocalVault,
   requirePointId,
   requireSource,
+  sourceIn,
   type VaultOptions,
 } from './vault-place.ts';
 
 export interface LocalRestoreOptions extends CommonOptions, VaultOptions {
-  readonly source: string;
+  readonly source?: string;
   readonly to: string;
   readonly table?: readonly string[];
   readonly strict?: boolean;
@@ -26,11 +27,12 @@ export interface LocalRestoreOptions extends CommonOptions, VaultOptions {
 export async function localRestore(id: string, options: LocalRestoreOptions): Promise<void> {
   await runCommand(options, async (command) => {
     const begun = Date.now();
-    const recoveryPointId = requirePointId(id);
-    const source = requireSource(options.source);
+    const recoveryPointId = requirePointId(id, 'holdfast local list');
+    if (options.source !== undefined) requireSource(options.source);
     const connections = parseConnections(options.connections);
     const connection = readConnection(options.to, process.env);
     const vault = await openLocalVault(options, { mayCreateKey: false, warn: command.warn });
+    const source = await sourceIn(vault, options.source);
     const warn = once(command.warn);
     const job = await localJobContext(
       { source, connections, kind: 'restore', vault, doing: `restoring ${source}` },
@@ -57,7 +59,7 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
     return {
       json: { recoveryPointId: result.recoveryPointId, items, rows, seconds, ...restoredJson(result) },
       text: [
-        `restored ${result.recoveryPointId} into ${describeConnection(connection)}: ${formatCount(rows)} rows in ${items} items, ${formatSeconds(seconds)}`,
+        `restored ${result.recoveryPointId} into ${describeConnection(connection)}: ${formatCount(rows)} rows in ${formatItems(items)}, ${formatSeconds(seconds)}`,
         ...describeRestored(result, 'restore'),
       ].join('\n'),
       exitCode: exitCodeOf(result),

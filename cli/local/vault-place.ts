@@ -98,10 +98,25 @@ async function makeKey(
 }
 
 /** @throws RECOVERY_POINT_NOT_FOUND for what cannot be an id */
-export function requirePointId(id: string): string {
+export function requirePointId(id: string, lister = 'holdfast recovery-points'): string {
   if (id === 'latest' || recoveryPointIdSchema.safeParse(id).success) return id;
   const message = `there is no recovery point ${JSON.stringify(id)}; allowed are latest and the 26 letters and digits of an id`;
-  throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', message, { hint: 'holdfast local list shows the ids' });
+  throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', message, { hint: `${lister} shows the ids` });
+}
+
+/** The source that was named, else the only one of the vault. @throws USAGE, RECOVERY_POINT_NOT_FOUND for an empty vault */
+export async function sourceIn(vault: Vault, named: string | undefined): Promise<string> {
+  if (named !== undefined) return requireSource(named);
+  const [first, ...more] = await vault.listSources();
+  if (first === undefined) {
+    throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', `${vault.url} holds no recovery point`, {
+      hint: 'is it the right vault? holdfast local backup makes the first one',
+    });
+  }
+  if (more.length === 0) return first;
+  throw new HoldfastError('USAGE', `--source is missing; the vault has ${[first, ...more].join(', ')}`, {
+    hint: 'name one of them with --source',
+  });
 }
 
 /** @throws USAGE */

@@ -2,18 +2,19 @@ import { counted, formatBytes } from '../progress.ts';
 import { type CommonOptions, runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
 import { latestInstead } from '../latest-instead.ts';
-import { openLocalVault, requirePointId, requireSource, type VaultOptions } from './vault-place.ts';
+import { openLocalVault, requirePointId, requireSource, sourceIn, type VaultOptions } from './vault-place.ts';
 
 export interface LocalVerifyOptions extends CommonOptions, VaultOptions {
-  readonly source: string;
+  readonly source?: string;
 }
 
 /** `holdfast local verify`: reads, decrypts and decompresses everything. */
 export async function localVerify(id: string, options: LocalVerifyOptions): Promise<void> {
   await runCommand(options, async (command) => {
-    const source = requireSource(options.source);
-    const wanted = requirePointId(id);
+    if (options.source !== undefined) requireSource(options.source);
+    const wanted = requirePointId(id, 'holdfast local list');
     const vault = await openLocalVault(options, { mayCreateKey: false, warn: command.warn });
+    const source = await sourceIn(vault, options.source);
     command.progress.update({ doing: `verifying ${id}` });
     const report = await vault.verify(source, wanted, {
       deep: true,

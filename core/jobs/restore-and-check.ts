@@ -66,6 +66,34 @@ export async function restoreAndCheck<Connection>(
   context: Context<Connection>,
   work: RestoreAndCheck,
 ): Promise<void> {
+  await restoreThenCheck(context, work).catch((error: unknown) => {
+    throw aboutTarget(error);
+  });
+}
+
+/** An engine speaks of its server as the source; in a restore it is the target, and only that is to be looked at. */
+const targetCodes: Partial<Record<ErrorCode, ErrorCode>> = {
+  SOURCE_UNREACHABLE: 'TARGET_UNREACHABLE',
+  SOURCE_CREDENTIALS: 'TARGET_CREDENTIALS',
+  SOURCE_PRIVILEGES: 'TARGET_PRIVILEGES',
+  SOURCE_TLS: 'TARGET_TLS',
+};
+
+function aboutTarget(error: unknown): unknown {
+  const code = isHoldfastError(error) ? targetCodes[error.code] : undefined;
+  if (!isHoldfastError(error) || code === undefined) return error;
+  const { hint, detail } = error;
+  return new HoldfastError(code, error.message, {
+    cause: error,
+    ...(hint !== undefined && { hint: hint.replace(/\bsource\b/g, 'target') }),
+    ...(detail !== undefined && { detail }),
+  });
+}
+
+async function restoreThenCheck<Connection>(
+  context: Context<Connection>,
+  work: RestoreAndCheck,
+): Promise<void> {
   const { reader, meter, findings } = work;
   const { outcome, phases } = await checkAndRestore(context, { reader, meter }).catch((error: unknown) => {
     findings.faults = faultsIn(error);

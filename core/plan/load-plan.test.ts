@@ -87,9 +87,30 @@ describe('checkPlan', () => {
 });
 
 describe('the text', () => {
+  it('tells a tab once, and not what it makes of the lines around it', () => {
+    for (const text of [base.replace('    tier', '\ttier'), base.replace('    engine', '\t\tengine')])
+      expect(problemsOf(text).map(({ message }) => message)).toEqual([
+        'a tab is used to indent; YAML allows spaces only',
+      ]);
+  });
+
+  it('says that an account number wants quotes', () => {
+    const [problem] = problemsOf(base.replace(/account: .*/, 'account: 111122223333'));
+    expect(problem).toMatchObject({
+      path: 'account',
+      allowed: '12 digits, quoted',
+      hint: expect.stringContaining('in quotes'),
+    });
+  });
+
   it.each<[what: string, text: string, message: string, line: number]>([
-    ['a duplicate key', `${base}name: other\n`, 'stands here twice', 11],
-    ['a duplicate id', `${base}  shop-db: { engine: postgres }\n`, 'stands here twice', 11],
+    ['a duplicate key', `${base}name: other\n`, 'the key name stands here a second time', 11],
+    [
+      'a duplicate id',
+      `${base}  shop-db: { engine: postgres }\n`,
+      'the key shop-db stands here a second time',
+      11,
+    ],
     ['a tab', base.replace('    tier', '\ttier'), 'a tab is used to indent', 8],
     ['a second document', `${base}---\nname: x\n`, 'second YAML document', 11],
     ['an alias', `${base}notifications: &a { x: { sns: true } }\ntargets: *a\n`, 'the alias *a', 12],

@@ -74,7 +74,10 @@ export function planError(problems: readonly PlanProblem[]): HoldfastError {
 }
 
 /** The text of a plan file. @throws PLAN_INVALID when it cannot be read, is too large or not UTF-8 */
-export async function readPlanText(file: string): Promise<string> {
+export async function readPlanText(
+  file: string,
+  hint = 'name the plan with --plan, or start from examples/minimal.yaml',
+): Promise<string> {
   let bytes: Buffer;
   try {
     const { size } = await fs.stat(file);
@@ -88,7 +91,7 @@ export async function readPlanText(file: string): Promise<string> {
     if (isHoldfastError(error)) throw error;
     throw new HoldfastError('PLAN_INVALID', `the plan file ${file} cannot be read`, {
       cause: error,
-      hint: 'name it with --plan, or start from examples/minimal.yaml',
+      hint,
     });
   }
   // UTF-16 without a mark is valid UTF-8 as long as all is ASCII, with a NUL beside every letter.

@@ -149,6 +149,7 @@ describe('the rules', () => {
       { shop: { database: 'shop-db', mode: 'automatic' } },
       'failoverGroups',
     ],
+    ['tenants of the plan', 'tenants', { column: 'tenant_id' }, 'tenants'],
     ['tenants', 'sources.shop-db.tenants', { column: 'tenant_id' }, 'sources.shop-db.tenants'],
     ['a third Region', 'regions.tertiary', 'eu-west-1', 'regions.tertiary'],
     [

@@ -9,6 +9,7 @@ import {
   LineCounter,
   parseDocument,
   visit,
+  type YAMLError,
 } from 'yaml';
 import { type Finding, formatPath, type PlanPath, type PlanProblem } from './plan-problem.ts';
 
@@ -54,13 +55,17 @@ export function readDocument(text: string, file: string): PlanText {
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
   };
-  const problems: PlanProblem[] = document.errors.map((error) => ({
+  const tabs = document.errors.filter(({ code }) => code === 'TAB_AS_INDENT');
+  // What is read behind a tab is not what stands there: it would be told as mistakes that nobody made.
+  const told = tabs.length > 0 ? tabs : document.errors;
+  const problems: PlanProblem[] = told.map((error) => ({
     file,
     ...at(error.pos[0]),
     code: 'PLAN_INVALID',
     path: '',
-    message: yamlMessage(error.code, error.message),
+    message: yamlMessage(error, text),
   }));
+  if (tabs.length > 0) return { ...whole('', ''), problems };
   return {
     file,
     ...plainValue(document, problems, (offset) => ({ file, ...at(offset) })),
@@ -68,10 +73,12 @@ export function readDocument(text: string, file: string): PlanText {
   };
 }
 
-function yamlMessage(code: string, message: string): string {
+function yamlMessage({ code, message, pos }: YAMLError, document: string): string {
   switch (code) {
-    case 'DUPLICATE_KEY':
-      return 'this key stands here twice in the same mapping; allowed is once';
+    case 'DUPLICATE_KEY': {
+      const key = /^[^:\n]*/.exec(document.slice(pos[0]))?.[0].trim() ?? '';
+      return `the key ${key} stands here a second time in the same mapping; allowed is once`;
+    }
     case 'TAB_AS_INDENT':
       return 'a tab is used to indent; YAML allows spaces only';
     case 'MULTIPLE_DOCS':

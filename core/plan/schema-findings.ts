@@ -9,6 +9,7 @@ type Issue = z.core.$ZodIssue;
 const notBuilt: readonly (readonly [pattern: string, what: string])[] = [
   ['regions.tertiary', 'a third Region'],
   ['failoverGroups', 'failover'],
+  ['tenants', 'backups by tenant'],
   ['sources.*.tenants', 'backups by tenant'],
   ['notifications.*.slack', 'a Slack channel'],
   ['notifications.*.teams', 'a Teams channel'],
@@ -66,7 +67,7 @@ function findingsOf(issue: Issue, document: unknown): Finding[] {
     path,
     message: `${formatPath(path)} does not fit`,
     value: showValue(value, path),
-    allowed: allowedBy(issue),
+    allowed: path.at(-1) === 'account' ? '12 digits, quoted' : allowedBy(issue),
   };
   return [{ ...finding, hint: hintFor(path, value, issue) }];
 }
