@@ -174,7 +174,7 @@ function startDaemon(directory: string): ChildProcess {
       cwd: projectRoot,
       detached: true,
       stdio: ['ignore', log, log, 'ipc'],
-      // Nothing of the person's own AWS and PostgreSQL settings gets in.
+      // Without the person's own AWS and PostgreSQL settings.
       env: {
         PATH: [nodeDirectory, '/usr/local/bin', '/usr/bin', '/bin'].join(path.delimiter),
         HOME: os.homedir(),

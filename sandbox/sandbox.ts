@@ -21,7 +21,7 @@ export interface SandboxOptions {
 
 /** A local AWS behind a router, with Regions that can die. Everything listens on loopback and goes with `down`. */
 export interface Sandbox {
-  /** The only endpoint anyone is told. */
+  /** The only endpoint that clients get. */
   readonly endpoint: string;
   readonly directory: string;
   readonly faults: Faults;

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import type { CatalogStore } from '../../core/catalog/catalog-store.ts';
 import type { Job, JobResult } from '../../core/catalog/job.ts';
-import { assertNever, type ErrorCode, errorCatalogue, errorName, HoldfastError } from '../../core/errors.ts';
+import { assertNever, errorCodeByName, HoldfastError } from '../../core/errors.ts';
 import { describeActivity, isMovingRows } from '../../core/jobs/activity.ts';
+import { splitHint } from '../../core/jobs/hinted-message.ts';
 import { formatDuration } from '../../core/plan/duration.ts';
 import { formatBytes, formatCount, formatItems, type ProgressState } from '../progress.ts';
 import { describeRestored, exitCodeOf } from '../restore-report.ts';
@@ -126,7 +127,7 @@ function endedUnrecorded({ executionArn, source, kind }: Followed, execution: Ex
         executionArn,
       });
     default: {
-      const [message = '', hint] = (cause ?? `the execution ended as ${status}`).split('; hint: ');
+      const { message, hint } = splitHint(cause ?? `the execution ended as ${status}`);
       throw failure(error, message, { hint: hint ?? executionArn, executionArn });
     }
   }
@@ -144,8 +145,7 @@ function failure(
   },
 ): HoldfastError {
   const { hint, ...detail } = about;
-  const codes = Object.keys(errorCatalogue) as ErrorCode[];
-  const code = codes.find((known) => known === name || errorName(known) === name) ?? 'INTERNAL';
+  const code = errorCodeByName(name ?? '') ?? 'INTERNAL';
   return new HoldfastError(code, message, { ...(hint !== undefined && { hint }), detail });
 }
 

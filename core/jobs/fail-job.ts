@@ -1,6 +1,7 @@
 import type { CatalogStore, JobRef } from '../catalog/catalog-store.ts';
 import type { FailedJob, Job, JobError } from '../catalog/job.ts';
 import { type ErrorCode, errorCodeByName, errorName } from '../errors.ts';
+import { joinHint, splitHint } from './hinted-message.ts';
 import { sourceIdSchema } from '../vault/manifest.ts';
 import { idFor } from './job-ids.ts';
 import type { FailReply, FailRequest, Reported } from './messages.ts';
@@ -33,7 +34,7 @@ export async function failJob(deps: FailJobDependencies, request: FailRequest): 
     reply: {
       ...(job !== undefined && { jobId: job.id }),
       error: errorName(recorded.code as ErrorCode),
-      cause: recorded.hint === undefined ? recorded.message : `${recorded.message}; hint: ${recorded.hint}`,
+      cause: joinHint(recorded),
     },
     metrics: job === undefined ? [] : failureMetrics(job, recorded),
   };
@@ -81,7 +82,7 @@ function describe(request: FailRequest): JobError {
   const cause = parseCause(request.cause);
   const own = errorCodeByName(request.error);
   if (own !== undefined) {
-    const [message = '', hint] = cause.message.split('; hint: ');
+    const { message, hint } = splitHint(cause.message);
     return { code: own, message: clip(message), ...(hint !== undefined && { hint }) };
   }
   const code: ErrorCode = /^(States\.(Timeout|TaskFailed|HeartbeatTimeout)|(Amazon)?ECS\.)/.test(

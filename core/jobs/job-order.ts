@@ -35,7 +35,7 @@ export interface OrderInput {
   readonly region: string;
 }
 
-/** What the task is told: which definition to run as whom, and the job's own environment. References only, never a secret's value. */
+/** The order of a task: which definition to run as whom, and the job's own environment. References only, never a secret's value. */
 export function orderFor(input: OrderInput): Extract<ClaimReply, { outcome: 'claimed' }> {
   const bare = entriesOf(jobEnvironment(input));
   const checks = input.request.kind === 'restore' ? checksThatFit(input, charactersOf(bare)) : {};

@@ -57,7 +57,7 @@ export const checkCopyReplySchema = z.strictObject({
   missing: z.number().int().nonnegative(),
   /** The time allowed for the copy is over. */
   late: z.boolean(),
-  /** Earlier points of the source that were found protected by the way. */
+  /** Earlier points of the source that the same look found protected. */
   caughtUp: z.array(recoveryPointIdSchema),
 });
 
@@ -124,7 +124,7 @@ export type FailRequest = z.output<typeof failRequestSchema>;
 export type FailReply = z.output<typeof failReplySchema>;
 export type DeadManReply = z.output<typeof deadManReplySchema>;
 
-/** What an operation answers, and what it measured by the way. */
+/** What an operation answers, and what it measured. */
 export interface Reported<Reply> {
   readonly reply: Reply;
   readonly metrics: readonly MetricValue[];

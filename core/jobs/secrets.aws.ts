@@ -22,7 +22,7 @@ const databaseIsMissing = { path: ['dbname'], message: 'is missing' };
 
 /** As RDS writes it (`port` may be a number or text, `engine` and others may be there); `database` is accepted for `dbname`. */
 const secretSchema = z.looseObject({ ...place, ...login }).refine(hasDatabase, databaseIsMissing);
-/** With IAM database authentication the plan names the user and nobody has a password; if the secret has them, nobody cares. */
+/** With IAM database authentication the plan names the user and nobody has a password; what the secret says of them is not used. */
 const placeSchema = z.looseObject(place).refine(hasDatabase, databaseIsMissing);
 
 export interface SecretReference {
@@ -58,7 +58,7 @@ export async function readPostgresSecret(
     );
     return { ...placeOf(secret), username, ...(password !== undefined && { password }), ...shared };
   }
-  // A token is sent as it is: whoever reads it on the way gets in with it.
+  // A token is sent as it is: whoever reads it on the way can connect with it.
   if (tls === 'disable') {
     throw new HoldfastError('SOURCE_TLS', 'IAM database authentication needs TLS, but tls is disable', {
       hint: 'set tls: verify-full in the plan and deploy',

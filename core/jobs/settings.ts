@@ -174,7 +174,6 @@ export const taskSettingsSchema = z.object({
 });
 
 export type ClaimJobSettings = z.output<typeof claimJobSettingsSchema>;
-export type CheckCopySettings = z.output<typeof checkCopySettingsSchema>;
 export type ReporterSettings = z.output<typeof reporterSchema>;
 export type TaskSettings = z.output<typeof taskSettingsSchema>;
 export type TaskJobSettings = z.output<typeof taskJobSettingsSchema>;
@@ -191,16 +190,6 @@ export type DeadManEnvironment = EnvironmentOf<typeof deadManSettingsSchema>;
 export type HeartbeatEnvironment = EnvironmentOf<typeof heartbeatSettingsSchema>;
 export type TaskStaticEnvironment = EnvironmentOf<typeof taskStaticSettingsSchema>;
 export type TaskJobEnvironment = EnvironmentOf<typeof taskJobSettingsSchema>;
-
-/** The environment schema of each Lambda, by its name in `lambdas/`. */
-export const lambdaSettings = {
-  'claim-job': claimJobSettingsSchema,
-  'check-copy': checkCopySettingsSchema,
-  'finish-job': finishJobSettingsSchema,
-  'fail-job': failJobSettingsSchema,
-  'dead-man': deadManSettingsSchema,
-  heartbeat: heartbeatSettingsSchema,
-} as const;
 
 /** Reads a process's settings once, at its start. @throws SETTING_INVALID naming every setting that does not fit; never a value. */
 export function readSettings<S extends z.ZodType>(

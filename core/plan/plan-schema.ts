@@ -47,7 +47,7 @@ const connection = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'IAM database authentication of RDS and Aurora: no password anywhere, each connection gets in with a token that the task signs. Needs `username` and TLS.',
+      'IAM database authentication of RDS and Aurora: no password anywhere, each connection authenticates with a token that the task signs. Needs `username` and TLS.',
     ),
   username: databaseUser
     .optional()

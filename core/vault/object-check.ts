@@ -98,12 +98,14 @@ export async function* checkedBytes(
   if (held !== undefined) yield held;
 }
 
-export function problem(
-  key: string,
-  code: ErrorCode,
-  ...[detail, recoverable = false]: [string, boolean?]
-): VerifyProblem {
-  return { key, code, detail, recoverable };
+/** What nothing else in the vault makes up for. */
+export function problem(key: string, code: ErrorCode, detail: string): VerifyProblem {
+  return { key, code, detail, recoverable: false };
+}
+
+/** What a restore works in spite of. */
+export function recoverableProblem(key: string, code: ErrorCode, detail: string): VerifyProblem {
+  return { key, code, detail, recoverable: true };
 }
 
 function problemsOfMatch(
@@ -114,7 +116,7 @@ function problemsOfMatch(
   const problems: VerifyProblem[] = [];
   if (!version.isLatest) {
     const front = options.versions[0]?.isDeleteMarker === true ? 'a delete marker' : 'a newer version';
-    problems.push(problem(version.key, 'OBJECT_HIDDEN', `${front} stands before it`, true));
+    problems.push(recoverableProblem(version.key, 'OBJECT_HIDDEN', `${front} stands before it`));
   }
   problems.push(...lockProblems(facts, options.lock));
   if (options.readable === true && facts.archived === true) {
@@ -130,7 +132,7 @@ export function lockProblems(facts: ObjectFacts, lock: ObjectLock | undefined): 
   const found =
     lockedUntil === undefined ? 'no lock' : `a ${lockMode} lock until ${lockedUntil.toISOString()}`;
   const detail = `it carries ${found}, the manifest says ${lock.mode} until ${lock.until.toISOString()}`;
-  return [problem(facts.key, 'OBJECT_NOT_LOCKED', detail, true)];
+  return [recoverableProblem(facts.key, 'OBJECT_NOT_LOCKED', detail)];
 }
 
 function namedFirst(versions: readonly ObjectVersion[], versionId: string | undefined): ObjectVersion[] {

@@ -10,7 +10,7 @@ import {
   readWhole,
   versionsOf,
 } from './manifest-store.ts';
-import { checkObject, lockProblems, problem } from './object-check.ts';
+import { checkObject, lockProblems, problem, recoverableProblem } from './object-check.ts';
 import { promisedLock } from './object-lock.ts';
 import type { ObjectVersion } from './object-store.ts';
 import {
@@ -90,7 +90,7 @@ async function manifestProblems(
   const problems: VerifyProblem[] = [];
   if (!isLatest) {
     const front = versions.get(key)?.[0]?.isDeleteMarker === true ? 'a delete marker' : 'a newer version';
-    problems.push(problem(key, 'OBJECT_HIDDEN', `${front} stands before the signed manifest`, true));
+    problems.push(recoverableProblem(key, 'OBJECT_HIDDEN', `${front} stands before the signed manifest`));
   }
   const lock = promisedLock(found.manifest);
   const facts = lock === undefined ? undefined : await place.store.head({ key, versionId });
@@ -109,7 +109,7 @@ function unexpectedObjects(
   ]);
   return [...versions]
     .filter(([key, found]) => !expected.has(key) && found.some((version) => !version.isDeleteMarker))
-    .map(([key]) => problem(key, 'OBJECT_UNEXPECTED', 'the manifest does not name it', true));
+    .map(([key]) => recoverableProblem(key, 'OBJECT_UNEXPECTED', 'the manifest does not name it'));
 }
 
 /** Retention deletes from the old end, so a missing predecessor is a theft only while it should still be locked. */
@@ -122,16 +122,15 @@ async function chainProblems(place: ManifestPlace, manifest: Manifest): Promise<
     if (sha256Hex(await readWhole(place.store, key, version.versionId)) === previous.sha256) return [];
   }
   if (live.length > 0) {
-    return [problem(key, 'MANIFEST_CHAIN_GAP', 'it is not the manifest that the next one names', true)];
+    return [recoverableProblem(key, 'MANIFEST_CHAIN_GAP', 'it is not the manifest that the next one names')];
   }
   const underRetention = previous.lockedUntil !== undefined && new Date(previous.lockedUntil) > new Date();
   return underRetention
     ? [
-        problem(
+        recoverableProblem(
           key,
           'MANIFEST_CHAIN_GAP',
           `it is gone, and was to be kept until ${previous.lockedUntil}`,
-          true,
         ),
       ]
     : [];

@@ -4,7 +4,7 @@ import type { Deployment, Side } from '../deployment.ts';
 import { localKeyArn } from './vault-access.ts';
 import type { VaultKeys } from './vault-keys.ts';
 
-/** What every function and task is told about the deployment. Typed by the schemas that it is parsed with at run time. */
+/** What every function and task gets to know of the deployment. Typed by the schemas that it is parsed with at run time. */
 export function planEnvironment(deployment: Deployment, side: Side): ReporterSettings {
   return {
     HOLDFAST_PLAN_NAME: deployment.plan.name,
@@ -30,7 +30,7 @@ export interface VaultEnvironmentProps {
   readonly stack: Stack;
 }
 
-/** What those are told who read or write the vault. */
+/** What those get to know who read or write the vault. */
 export function vaultEnvironment(deployment: Deployment, props: VaultEnvironmentProps): VaultEnvironment {
   const { side, keys, stack } = props;
   return {

@@ -2,6 +2,7 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import { MetricUnit, Metrics } from '@aws-lambda-powertools/metrics';
 import type * as z from 'zod';
 import { errorCodeOf, errorName, HoldfastError } from '../../core/errors.ts';
+import { joinHint } from '../../core/jobs/hinted-message.ts';
 import { metricDimensions, metricNamespace, type MetricValue } from '../../core/jobs/metrics.ts';
 
 export interface HandlerDefinition<Request extends z.ZodType, Reply extends z.ZodType> {
@@ -64,7 +65,7 @@ function parseRequest<Request extends z.ZodType>(
 function namedError(error: unknown): Error {
   const hint = error instanceof HoldfastError ? error.hint : undefined;
   const message = error instanceof Error ? error.message : String(error);
-  const named = new Error(hint === undefined ? message : `${message}; hint: ${hint}`, { cause: error });
+  const named = new Error(joinHint({ message, hint }), { cause: error });
   named.name = error instanceof HoldfastError ? error.name : errorName('INTERNAL');
   return named;
 }

@@ -78,7 +78,7 @@ describe('words', () => {
 
   it.each<[string, Partial<DrillReport>]>([
     [
-      'The database was recovered, but restore test of the other point failed.',
+      'The database was recovered, but “restore test of the other point” failed.',
       { failure: { step: 'restore test of the other point', code: 'OBJECT_CORRUPT', message: 'm' } },
     ],
     [
@@ -212,7 +212,7 @@ describe('report', () => {
     expect(page).toContain('✕ Failed');
     expect(page).not.toContain('was switched off');
     expect(page).not.toContain('✓ Passed');
-    expect(page.indexOf('refused the password')).toBeLessThan(page.indexOf('What happened when'));
+    expect(page.indexOf('Refused the password')).toBeLessThan(page.indexOf('What happened when'));
     expect(page).toContain('Is it right?');
     expect(page.match(/not measured/g)!.length).toBeGreaterThanOrEqual(3);
   });
@@ -251,7 +251,7 @@ describe('report', () => {
       }),
     );
     const reason = page.slice(page.indexOf('Why it did not pass'), page.indexOf('What happened when'));
-    for (const text of ['cannot be restored', 'every point is whole: objects are missing', 'Recovered in'])
+    for (const text of ['Cannot be restored', 'every point is whole: objects are missing', 'Recovered in'])
       expect(reason).toContain(text);
   });
 

@@ -5,7 +5,7 @@ import { Faults, type FaultRule } from './faults.ts';
 import { type RequestScope, readRequestScope } from './request-scope.ts';
 
 /**
- * The only endpoint anyone in the sandbox is told. It knows Region and service of every call from its signature, counts
+ * The only endpoint that clients in the sandbox get. It knows Region and service of every call from its signature, counts
  * and disturbs calls, and cuts off a whole Region. Bodies stream through; nothing is buffered.
  */
 export interface Router {

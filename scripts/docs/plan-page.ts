@@ -62,7 +62,7 @@ because an endpoint differs from Region to Region and changes in a disaster, whe
 3. Deploy the plan. The role of the source's backups may then \`rds-db:connect\` as \`holdfast_backup\` and as nobody else; the role of restores as the users of the targets in its Region. The user's name is the limit, whatever the database: give
    no other database of the account a user of that name, unless these tasks may use it too.
 
-Each new connection gets in with a token of its own, which the task signs and which is good for 15 minutes; a connection that is open stays. TLS is needed, and \`tls: disable\` is refused.
+Each new connection authenticates with a token of its own, which the task signs and which is good for 15 minutes; a connection that is open stays. TLS is needed, and \`tls: disable\` is refused.
 
 ## Locks
 

@@ -19,6 +19,3 @@ export function createPostgresEngine(options: PostgresEngineOptions = {}): Engin
     check: (context) => checkPostgres(context, settings),
   };
 }
-
-/** The engine with its defaults. */
-export const postgresEngine: Engine<PostgresConnection> = createPostgresEngine();

@@ -58,7 +58,7 @@ function reason(report: DrillReport): Html {
   const counted = failure?.code === 'CHECK_FAILED' && broken.length > 0;
   const told = counted ? [] : [failure?.message ?? (broken.length > 0 ? '' : 'an objective was not met')];
   const listed = broken.map(({ name, detail }) => html`<li>${prose(`${name}: ${detail}`, report)}</li>`);
-  const why = html`${told.filter((text) => text !== '').map((text) => html`<p>${prose(text, report)}</p>`)}${
+  const why = html`${told.filter((text) => text !== '').map((text) => html`<p>${prose(capital(text), report)}</p>`)}${
     listed.length > 0 &&
     html`<ul>
       ${listed}

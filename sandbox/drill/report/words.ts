@@ -55,7 +55,7 @@ function sayFailure({ moments, failure, measured, objectives, checks }: DrillRep
       : 'The database was not recovered';
   }
   if (failure !== undefined && failure.code !== 'CHECK_FAILED')
-    return `The database was recovered, but ${failure.step} failed`;
+    return `The database was recovered, but “${failure.step}” failed`;
   const broken = checks.filter(({ ok }) => !ok).length;
   if (broken > 0)
     return `The database was recovered, but ${broken} ${broken === 1 ? 'check' : 'checks'} did not hold`;

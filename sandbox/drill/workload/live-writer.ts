@@ -96,7 +96,7 @@ class Writer implements LiveWriter {
     this.#stopping = true;
   }
 
-  /** One connection, one turn after another, until it is told to stop or the server is gone. */
+  /** One connection, one turn after another, until it is stopped or the server is gone. */
   async #repeat(
     everyMilliseconds: number,
     turn: (client: pg.Client, number: number) => Promise<void>,
