@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { commandsOfDocument, commandsOfSources, documents, type NamedCommand, root } from './commands.ts';
+import { change, problemsOf as problemsOfPlan } from '../../core/plan/testing.ts';
 import { problemsOf } from './known-commands.ts';
 
 const problems = (commands: readonly NamedCommand[]) =>
@@ -33,6 +34,35 @@ describe('every command that is named', () => {
     ];
     const found = wrong.map((text) => problemsOf({ where: 'here', kind: 'block', text }));
     expect(found.map((one) => one.length)).toEqual(wrong.map(() => 1));
+  });
+});
+
+describe('what README calls not built', () => {
+  const refused = (path: string, value: unknown) =>
+    problemsOfPlan(change(path, value)).map(({ code, path: at }) => [code, at]);
+  const said = (word: string) =>
+    expect(fs.readFileSync(`${root}/README.md`, 'utf8')).toContain(`\`${word}\``);
+
+  it.each<[word: string, path: string, value: unknown]>([
+    ['failoverGroups', 'failoverGroups', {}],
+    ['tenants', 'sources.shop-db.tenants', {}],
+    ['regions.tertiary', 'regions.tertiary', 'eu-west-1'],
+    ...['slack', 'teams', 'email', 'sms', 'pagerduty', 'webhook'].map((channel): [string, string, string] => [
+      channel,
+      `notifications.oncall.${channel}`,
+      'x',
+    ]),
+  ])('is refused by plan check as such: %s', (word, path, value) => {
+    said(word);
+    expect(refused(path, value)).toContainEqual(['NOT_SUPPORTED_YET', path]);
+  });
+
+  it('is otherwise refused, or taken without effect', () => {
+    expect(refused('sources.shop-db.schedule.incremental', 'rate(1 hour)')).toContainEqual([
+      'PLAN_INVALID',
+      'sources.shop-db.schedule.incremental',
+    ]);
+    expect(refused('sources.shop-db.retention', { daily: 7 })).toEqual([]);
   });
 });
 

@@ -182,6 +182,7 @@ const services = [
   'events',
   'iam',
   'kms',
+  'lambda',
   'logs',
   'rds',
   'scheduler',
