@@ -88,6 +88,7 @@ describe('errors of pg_restore', () => {
       logOf(said.map((text) => `pg_restore: error: could not execute query: ${text}`)).fatal();
     expect(fatal('ERROR:  division by zero')).toBeUndefined();
     expect(fatal('FEHLER:  Division durch Null')).toBeUndefined();
+    expect(fatal('ERROR:  relation "a\rb" does not exist')).toBeUndefined();
     expect(fatal('ERROR:  could not connect to server "elsewhere"')).toBeUndefined();
     for (const said of [
       'server closed the connection unexpectedly',
@@ -105,6 +106,8 @@ describe('errors of pg_restore', () => {
       'could not execute query: ERROR:  second',
       'pg_restore: warning: errors ignored on restore: 2',
     ]);
+    log.add('pg_restore: pg_restore: error: finished item 2692 RULE t r');
+    expect(log.fatal()).toBeUndefined();
     expect(log.errors([]).map(({ message }) => message)).toEqual(['first', 'second']);
     expect(log.isComplete(1)).toBe(true);
   });

@@ -64,9 +64,9 @@ export class ErrorLog {
       return;
     }
     // A grant by a user who may not give it is no error for the server.
-    const notGiven = /WARNING: +((?:no|not all) privileges (?:were|could).*)$/.exec(line)?.[1];
+    const notGiven = /WARNING: +((?:no|not all) privileges (?:were|could).*)$/s.exec(line)?.[1];
     if (notGiven !== undefined) this.notices.push(notGiven);
-    const command = /^Command was: (.*)$/.exec(line)?.[1];
+    const command = /^Command was: (.*)$/s.exec(line)?.[1];
     if (command !== undefined) {
       this.#open = this.#last.find((error) => error.command === '');
       if (this.#open !== undefined) this.#open.command = command;
@@ -116,7 +116,7 @@ function isQuoted(command: string, definition: string): boolean {
 
 /** What the server said is led by a severity in its own language; what the client library says of a lost connection is not. */
 function severityAndText(said: string): { readonly severity: string; readonly text: string } | undefined {
-  const [, severity, text] = /^(?:could not [^:]*: )?(\p{Lu}{3,}): {2}(.*)$/u.exec(said) ?? [];
+  const [, severity, text] = /^(?:could not [^:]*: )?(\p{Lu}{3,}): {2}(.*)$/su.exec(said) ?? [];
   return severity === undefined || text === undefined ? undefined : { severity, text };
 }
 
@@ -128,6 +128,10 @@ function isFatal(said: string): boolean {
   );
 }
 
+/** What pg_restore says of its work; a job's may come behind the word that leads another's error. */
+const narration =
+  /^(?:finished|launching|skipping|processing|creating|dropping|entering|reducing|connecting|setting|executing|disabling|enabling|from TOC|while|table ".*" could not be created)\b/s;
+
 /**
  * Parallel jobs share one standard error, and pg_restore writes a line in pieces: two jobs that fail at once leave one line
  * with both messages behind both prefixes, and then an empty one. A message itself is one piece.
@@ -135,8 +139,8 @@ function isFatal(said: string): boolean {
 function messagesOf(line: string): string[] {
   const failures = line.split('could not execute query: ').slice(1);
   if (failures.length > 0) return failures.map((text) => text.replace(/(?:pg_restore: |error: )*$/, ''));
-  const message = /^(?:pg_restore: )+(?:\[archiver[^\]]*\] )?(?:error: )+(.+)$/.exec(line)?.[1];
-  return message === undefined ? [] : [message];
+  const message = /^(?:pg_restore: )+(?:\[archiver[^\]]*\] )?(?:error: )+(.+)$/s.exec(line)?.[1];
+  return message === undefined || narration.test(message) ? [] : [message];
 }
 
 /** The first line names what a command is about; connections and options may hold passwords. */

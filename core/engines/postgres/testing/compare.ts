@@ -5,13 +5,9 @@ import type { PostgresConnection } from '../connection.ts';
 const run = promisify(execFile);
 const maxBuffer = 1024 ** 3;
 
-/** Runs a client program against a database and gives its output. */
-export async function runClient(
-  program: string,
-  args: readonly string[],
-  connection: PostgresConnection,
-): Promise<string> {
-  const env = {
+/** What libpq's programs are told; nothing of this process's own. */
+export function clientEnvironment(connection: PostgresConnection): Record<string, string> {
+  return {
     PATH: '/usr/bin:/bin',
     PGHOST: connection.host,
     PGPORT: String(connection.port),
@@ -21,6 +17,15 @@ export async function runClient(
     TZ: 'UTC',
     LANG: 'C.UTF-8',
   };
+}
+
+/** Runs a client program against a database and gives its output. */
+export async function runClient(
+  program: string,
+  args: readonly string[],
+  connection: PostgresConnection,
+): Promise<string> {
+  const env = clientEnvironment(connection);
   return (await run(program, [...args], { env, maxBuffer })).stdout;
 }
 

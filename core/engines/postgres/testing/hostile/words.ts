@@ -1,0 +1,82 @@
+import fc from 'fast-check';
+import type { GeneratorValue } from 'fast-check';
+import { quoteIdentifier, quoteLiteral } from '../../quote.ts';
+
+/** Draws values: `pick` decides, and everything it decides comes from the seed. */
+export class Dice {
+  /** Where the server knows no encoding it cuts names it makes within a character. */
+  isAscii = false;
+  readonly #draw: GeneratorValue;
+  #count = 0;
+
+  constructor(draw: GeneratorValue) {
+    this.#draw = draw;
+  }
+
+  number(from: number, to: number): number {
+    return this.#draw(fc.integer, { min: from, max: to });
+  }
+
+  /** True once in `among` times. */
+  once(among: number): boolean {
+    return this.number(1, among) === 1;
+  }
+
+  pick<T>(values: readonly T[]): T {
+    return values[this.number(0, values.length - 1)] as T;
+  }
+
+  some<T>(values: readonly T[], most = 3): T[] {
+    return values.length === 0 ? [] : Array.from({ length: this.number(1, most) }, () => this.pick(values));
+  }
+
+  /** A name that nothing else has, often one that breaks what does not quote. */
+  name(): string {
+    this.#count += 1;
+    const plain = `n${this.#count}`;
+    const hostile = [
+      plain,
+      plain,
+      `${plain} with space`,
+      `${plain}"quoted"`,
+      `${plain}'s`,
+      `${plain}\nnext line`,
+      `${plain}%s%%d`,
+      `${plain}\\back`,
+      `${plain}.dot`,
+      `${plain}; DROP TABLE x; --`,
+      `${plain} $$ $1 :x`,
+      `${plain}ünï🙂`,
+      `${plain}${'x'.repeat(63 - plain.length)}`,
+      `${plain}${'é'.repeat(28)}`,
+      `Select${this.#count}`,
+      ` ${plain} `,
+      `${plain} orders x`,
+      `${plain},(a)`,
+      `\t${plain}\r`,
+      `/*${plain}*/`,
+      `-- ${plain}`,
+    ];
+    const name = this.pick(hostile);
+    return this.isAscii ? name.replaceAll(/[^\0-\x7f]/gu, 'e') : name;
+  }
+
+  text(): string {
+    return quoteLiteral(
+      this.pick([
+        '',
+        'it’s "so" \\ it\'s',
+        'line\nbreak',
+        '%s %d',
+        '$$',
+        '🙂',
+        '; --',
+        'a\tb',
+        'NULL',
+        '\\.',
+      ]),
+    );
+  }
+}
+
+export const ident = quoteIdentifier;
