@@ -59,7 +59,7 @@ afterEach(() => fs.rmSync(home, { recursive: true, force: true }));
 interface Check {
   readonly what: string;
   readonly region: string;
-  readonly ok: boolean;
+  readonly state: string;
   readonly detail: string;
   readonly fix?: string;
 }
@@ -71,7 +71,7 @@ describe('holdfast doctor and the public signing key', () => {
     const first = await run('doctor');
     expect([first.code, pins(first.json())]).toMatchObject([
       0,
-      [{ ok: true, region: '-', detail: `written to ${pinned}` }],
+      [{ state: 'ok', region: '-', detail: `written to ${pinned}` }],
     ]);
     const written = fs.readFileSync(pinned, 'utf8');
     const { PublicKey: der } = await kms(primary).send(
@@ -86,7 +86,7 @@ describe('holdfast doctor and the public signing key', () => {
     const again = await run('doctor');
     expect([again.code, pins(again.json())]).toMatchObject([
       0,
-      [primary, standby].map((region) => ({ ok: true, region, detail: `same as ${pinned}` })),
+      [primary, standby].map((region) => ({ state: 'ok', region, detail: `same as ${pinned}` })),
     ]);
     expect(fs.readFileSync(pinned, 'utf8')).toBe(written);
     const told = await runCli(['doctor', '--plan', planFile], {
@@ -117,9 +117,9 @@ describe('holdfast doctor and the public signing key', () => {
       expect([swapped.code, pins(swapped.json())]).toMatchObject([
         1,
         [
-          { ok: true, region: primary },
+          { state: 'ok', region: primary },
           {
-            ok: false,
+            state: 'FAULT',
             region: standby,
             detail: `KMS has another key than ${pinned}`,
             fix: expect.stringMatching(/CloudTrail.*delete .*pem and run holdfast doctor again/),
@@ -131,7 +131,7 @@ describe('holdfast doctor and the public signing key', () => {
       const unsure = await run('doctor');
       expect([unsure.code, pins(unsure.json())]).toMatchObject([
         1,
-        [{ ok: false, detail: expect.stringContaining('different signing keys') }],
+        [{ state: 'FAULT', detail: expect.stringContaining('different signing keys') }],
       ]);
       expect(fs.existsSync(pinned)).toBe(false);
     } finally {
@@ -141,11 +141,19 @@ describe('holdfast doctor and the public signing key', () => {
 
   it('reports a pinned file that is no key, and KMS that does not answer', async () => {
     const silent = await run('doctor', withoutKms);
-    expect([silent.code, pins(silent.json())]).toMatchObject([1, [{ ok: false, region: '-' }]]);
+    expect([silent.code, pins(silent.json())]).toMatchObject([1, [{ state: 'unknown', region: '-' }]]);
+    const folded = silent.json().checks.filter(({ what }: Check) => what === 'services');
+    expect(folded).toMatchObject(
+      [primary, standby].map((region) => ({
+        region,
+        state: 'FAULT',
+        detail: expect.stringContaining('no answer about'),
+      })),
+    );
     expect(fs.existsSync(pinned)).toBe(false);
     fs.writeFileSync(pinned, 'nothing');
     const broken = await run('doctor');
-    expect([broken.code, pins(broken.json())]).toMatchObject([1, [{ ok: false }]]);
+    expect([broken.code, pins(broken.json())]).toMatchObject([1, [{ state: 'FAULT' }]]);
     expect(fs.readFileSync(pinned, 'utf8')).toBe('nothing');
   });
 });

@@ -147,7 +147,7 @@ describe('holdfast with a deployment', () => {
       const dry = await deployed('catalog rebuild --dry-run');
       expect([dry.code, dry.json().entries]).toMatchObject([
         0,
-        [{ action: 'create', id: writer.id, state: 'stored' }],
+        [{ action: 'create', id: writer.id, state: 'protected' }],
       ]);
       expect(
         (await deployed('recovery-points')).json().map((point: { id: string }) => point.id),
@@ -214,13 +214,18 @@ describe('holdfast with a deployment', () => {
 
   it('finds every fault and its fix', async () => {
     const good = await deployed('doctor --page');
-    expect(good.json().checks.filter((check: { ok: boolean }) => !check.ok)).toEqual([]);
+    const { checks } = good.json() as { checks: { what: string; state: string }[] };
+    expect(checks.filter(({ state }) => state === 'FAULT')).toEqual([]);
+    expect(checks.filter(({ state }) => state === 'unknown').map(({ what }) => what)).toEqual([
+      'connection to source shop-db',
+      'connection to target shop-db-restored',
+    ]);
     expect(good.code).toBe(0);
     await new KMSClient(settings(regions[1]!)).send(
       new DisableKeyCommand({ KeyId: deployment.vaultKeyIds[regions[1]!] }),
     );
     const bad = await deployed('doctor');
-    const faults = bad.json().checks.filter((check: { ok: boolean }) => !check.ok);
+    const faults = bad.json().checks.filter((check: { state: string }) => check.state === 'FAULT');
     expect(bad.code).toBe(1);
     expect(faults).toMatchObject([
       { what: names.vaultKeyAlias, region: regions[1], fix: expect.stringContaining('enable-key') },

@@ -4,7 +4,7 @@ import { examplePlan } from '../../core/jobs/testing.ts';
 import { deploymentNames } from '../../core/plan/names.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import { type LocalAws, startAws } from '../../sandbox/aws/local-aws.ts';
-import { diagnose } from './doctor-checks.ts';
+import { diagnose } from './doctor-look.ts';
 import { lockOfVault } from './doctor-lock.ts';
 
 const region = 'us-east-1';
@@ -37,7 +37,7 @@ async function told(
     const lock = { ObjectLockEnabled: 'Enabled', Rule: { DefaultRetention: deployed } } as const;
     await s3.send(new PutObjectLockConfigurationCommand({ Bucket, ObjectLockConfiguration: lock }));
   }
-  return diagnose(lockOfVault({ plan, names }, region), region);
+  return diagnose(lockOfVault({ plan, names, planFile: '/plans/a plan.yaml' }, region), region);
 }
 
 describe('the doctor on locks', () => {
@@ -46,18 +46,18 @@ describe('the doctor on locks', () => {
 
   it('is content with the lock of the plan', async () => {
     expect(await told(compliance, { Mode: 'COMPLIANCE', Days: 30 })).toMatchObject({
-      ok: true,
+      state: 'ok',
       detail: 'compliance for 30 days',
     });
   });
 
   it('warns of locks that can be lifted and of none', async () => {
     expect(await told(governance, { Mode: 'GOVERNANCE', Days: 1 })).toMatchObject({
-      ok: true,
+      state: 'ok',
       detail: 'governance for 1 day: lifted by whoever may s3:BypassGovernanceRetention',
     });
     expect(await told({ lock: 'none' })).toMatchObject({
-      ok: true,
+      state: 'ok',
       detail: expect.stringMatching(/^none: /),
     });
   });
@@ -69,12 +69,12 @@ describe('the doctor on locks', () => {
       await told(compliance),
       await told(governance, { Mode: 'COMPLIANCE', Days: 1 }),
     ];
-    expect(faults.map(({ ok, detail }) => [ok, detail])).toEqual([
-      [false, 'is governance for 30 days, the plan says compliance for 30 days'],
-      [false, 'is compliance for 29 days, the plan says compliance for 30 days'],
-      [false, 'is none, the plan says compliance for 30 days'],
-      [false, 'is compliance for 1 day, the plan says governance for 1 day'],
+    expect(faults.map(({ state, detail }) => [state, detail])).toEqual([
+      ['FAULT', 'is governance for 30 days, the plan says compliance for 30 days'],
+      ['FAULT', 'is compliance for 29 days, the plan says compliance for 30 days'],
+      ['FAULT', 'is none, the plan says compliance for 30 days'],
+      ['FAULT', 'is compliance for 1 day, the plan says governance for 1 day'],
     ]);
-    expect(faults[0]?.fix).toContain('cdk deploy');
+    expect(faults[0]?.fix).toMatch(/^npx cdk deploy --all -c plan='\/plans\/a plan\.yaml' --revert-drift; /);
   });
 });

@@ -1,15 +1,19 @@
 import { GetObjectLockConfigurationCommand, S3Client } from '@aws-sdk/client-s3';
 import { clientSettings, type Deployment } from './deployment.ts';
-import { Fault, type Look } from './doctor-checks.ts';
+import { Fault, type Look, revertFix } from './doctor-look.ts';
 
 /** Whether a vault locks as the plan says. Without locks a stolen administrator's login is the end of every backup. */
-export function lockOfVault({ names, plan }: Pick<Deployment, 'names' | 'plan'>, region: string): Look {
+export function lockOfVault(
+  deployment: Pick<Deployment, 'names' | 'plan' | 'planFile'>,
+  region: string,
+): Look {
+  const { names, plan } = deployment;
   const { lock, retentionDays } = plan.vault;
   const Bucket = names.vaultBucket(region);
   const wanted = lock === 'none' ? 'none' : inWords(lock, retentionDays);
   return {
     what: `lock of ${Bucket}`,
-    fix: 'npx cdk deploy --all; objects that are stored already keep their own locks',
+    fix: `${revertFix(deployment)}; objects that are stored already keep their own locks`,
     look: async () => {
       const client = new S3Client({ region, ...clientSettings });
       const found = await client.send(new GetObjectLockConfigurationCommand({ Bucket })).then(

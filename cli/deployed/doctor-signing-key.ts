@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { Deployment } from './deployment.ts';
-import { type Diagnosis, diagnose, Fault } from './doctor-checks.ts';
+import { diagnose, Fault, type Finding, Unknown } from './doctor-look.ts';
 import {
   pinnedKeyFile,
   readPinnedKey,
@@ -11,7 +11,7 @@ import {
 } from './pinned-key.ts';
 
 export interface PinnedKeyReport {
-  readonly checks: readonly Diagnosis[];
+  readonly checks: readonly Finding[];
   /** The file that was made, on the first run only. */
   readonly wrote?: string;
 }
@@ -26,10 +26,12 @@ interface RegionKey {
  * Pins the public signing key beside the plan on the first run and holds KMS against it on every later one. A pinned key
  * is never replaced: that the key has changed is just what an operator must hear of.
  */
-export async function checkPinnedKey(deployment: Deployment): Promise<PinnedKeyReport> {
+export async function checkPinnedKey(
+  deployment: Deployment,
+  regions: readonly string[],
+): Promise<PinnedKeyReport> {
   const file = pinnedKeyFile(deployment);
-  const { primary, standby } = deployment.plan.regions;
-  const found = await Promise.all([primary, standby].map((region) => keyIn(deployment, region)));
+  const found = await Promise.all(regions.map((region) => keyIn(deployment, region)));
   const pem = await readPinnedKey(file);
   return pem === undefined ? pinFirst(file, found) : { checks: await compare({ file, pem, found }) };
 }
@@ -54,7 +56,7 @@ async function pinFirst(file: string, found: readonly RegionKey[]): Promise<Pinn
       what,
       fix: `find out why, then run holdfast doctor again: it writes ${file}`,
       look: async () => {
-        if (first === undefined) throw new Fault(`not written: ${reasonOf(found[0]?.failure)}`);
+        if (first === undefined) throw new Unknown(`not written: ${reasonOf(found[0]?.failure)}`);
         if (!keys.every(({ key }) => key.equals(first.key))) {
           throw new Fault('not written: the two Regions have different signing keys');
         }
@@ -64,7 +66,7 @@ async function pinFirst(file: string, found: readonly RegionKey[]): Promise<Pinn
     },
     region,
   );
-  return { checks: [check], ...(check.ok && { wrote: file }) };
+  return { checks: [check], ...(check.state === 'ok' && { wrote: file }) };
 }
 
 interface Comparison {
@@ -73,17 +75,17 @@ interface Comparison {
   readonly found: readonly RegionKey[];
 }
 
-async function compare({ file, pem, found }: Comparison): Promise<Diagnosis[]> {
+async function compare({ file, pem, found }: Comparison): Promise<Finding[]> {
   const remake = renewPin(file);
   let pinned: KeyObject;
   try {
     pinned = createPublicKey(pem);
   } catch {
     const fix = `bring ${file} back from the repository; ${remake}`;
-    return [{ what, region, ok: false, detail: 'it is not a PEM public key', fix }];
+    return [{ what, region, state: 'FAULT', detail: 'it is not a PEM public key', fix }];
   }
   const look = ({ key, failure }: RegionKey) => {
-    if (key === undefined) throw new Fault(`not compared: ${reasonOf(failure)}`);
+    if (key === undefined) throw new Unknown(`not compared: ${reasonOf(failure)}`);
     if (!key.key.equals(pinned)) throw new Fault(`KMS has another key than ${file}`);
     return `same as ${file}`;
   };

@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-cloudtrail';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalAws, startAws } from '../../sandbox/aws/local-aws.ts';
-import { diagnose } from './doctor-checks.ts';
+import { diagnose } from './doctor-look.ts';
 import { trail } from './doctor-trail.ts';
 
 const home = 'us-east-1';
@@ -65,7 +65,7 @@ const look = (region = home) => diagnose(trail(region), region);
 describe('the look for a trail', () => {
   it('finds none, and says what that means and how to make one', async () => {
     expect(await look()).toMatchObject({
-      ok: false,
+      state: 'FAULT',
       detail: 'no trail logs this Region; alarms for tampering stay silent',
       fix: expect.stringMatching(/organisation.*create-trail --region us-east-1 .*--is-multi-region-trail/),
     });
@@ -77,27 +77,30 @@ describe('the look for a trail', () => {
       expect(await look(region)).toEqual({
         what: 'CloudTrail trail',
         region,
-        ok: true,
+        state: 'ok',
         detail: 'audit logs',
       });
   });
 
   it("is content with the organisation's, and asks for no second one", async () => {
     await make('org', { organisation: true });
-    expect(await look(other)).toMatchObject({ ok: true, detail: 'org logs (organisation)' });
+    expect(await look(other)).toMatchObject({ state: 'ok', detail: 'org logs (organisation)' });
   });
 
   it('is not content in a Region that a trail of one Region leaves out', async () => {
     await make('single', { everywhere: false });
-    expect(await look(home)).toMatchObject({ ok: true });
-    expect(await look(other)).toMatchObject({ ok: false, detail: expect.stringContaining('no trail logs') });
+    expect(await look(home)).toMatchObject({ state: 'ok' });
+    expect(await look(other)).toMatchObject({
+      state: 'FAULT',
+      detail: expect.stringContaining('no trail logs'),
+    });
   });
 
   it('finds one that is switched off', async () => {
     await make('audit');
     await client.send(new StopLoggingCommand({ Name: 'audit' }));
     expect(await look()).toMatchObject({
-      ok: false,
+      state: 'FAULT',
       detail: expect.stringContaining('audit is switched off'),
     });
   });
@@ -112,7 +115,7 @@ describe('the look for a trail', () => {
     await make('audit');
     await select('audit', change);
     const found = await look();
-    expect(found.ok).toBe(fault === undefined);
+    expect(found.state).toBe(fault === undefined ? 'ok' : 'FAULT');
     expect(found.detail).toMatch(fault ?? /^audit logs$/);
   });
 
@@ -128,15 +131,15 @@ describe('the look for a trail', () => {
   ])('judges one with advanced selectors for %s', async (_, fields, ok) => {
     await make('audit');
     await selectBy('audit', ...fields);
-    expect((await look()).ok).toBe(ok);
+    expect((await look()).state).toBe(ok ? 'ok' : 'FAULT');
   });
 
   it('is content when two trails together hear both services', async () => {
     await make('keys');
     await selectBy('keys', management, { Field: 'eventSource', Equals: ['kms.amazonaws.com'] });
-    expect(await look()).toMatchObject({ ok: false });
+    expect(await look()).toMatchObject({ state: 'FAULT' });
     await make('rest');
     await select('rest', { ExcludeManagementEventSources: ['kms.amazonaws.com'] });
-    expect(await look()).toMatchObject({ ok: true });
+    expect(await look()).toMatchObject({ state: 'ok' });
   });
 });

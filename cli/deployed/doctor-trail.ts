@@ -8,7 +8,7 @@ import {
   type Trail,
 } from '@aws-sdk/client-cloudtrail';
 import { clientSettings } from './deployment.ts';
-import { Fault, type Look } from './doctor-checks.ts';
+import { Fault, type Look } from './doctor-look.ts';
 
 /** Services whose calls the alarms for tampering listen for. */
 const watched = ['s3.amazonaws.com', 'kms.amazonaws.com'] as const;

@@ -1,4 +1,5 @@
-import type { App } from 'aws-cdk-lib';
+import { type App, CfnOutput } from 'aws-cdk-lib';
+import { planFingerprint, planFingerprintOutput } from '../../core/plan/fingerprint.ts';
 import type { Deployment } from '../deployment.ts';
 import { ControlStack } from './control-stack.ts';
 import { ReplicationStack } from './replication-stack.ts';
@@ -33,5 +34,12 @@ export function buildStacks(app: App, deployment: Deployment) {
   });
   // The catalogue has its replica in the standby Region, but it is the primary's stack that makes it.
   controlStandby.addStackDependency(vault, 'it uses the replica of the catalogue');
-  return { vaultStandby, vault, replication, controlPrimary, controlStandby };
+  const stacks = { vaultStandby, vault, replication, controlPrimary, controlStandby };
+  for (const stack of Object.values(stacks)) {
+    new CfnOutput(stack, planFingerprintOutput, {
+      value: planFingerprint(plan),
+      description: 'For which plan this was deployed; holdfast doctor compares it',
+    });
+  }
+  return stacks;
 }
