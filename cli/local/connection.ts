@@ -1,15 +1,17 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { PostgresConnection } from '../../core/engines/postgres/connection.ts';
-import { HoldfastError } from '../../core/errors.ts';
+import type { PostgresConnection, Server } from '../../core/engines/postgres/connection.ts';
 import type { TlsMode } from '../../core/plan/plan.ts';
+import { type Conninfo, readConninfo, usage } from './conninfo.ts';
 
 const tlsModes = ['disable', 'require', 'verify-ca', 'verify-full'] as const satisfies readonly TlsMode[];
 
 /**
- * Where a `--url` leads. `-` reads the URL from standard input, so that it stands in no argument list or history. A
- * password that is not in it comes from PGPASSWORD, else from the password file (PGPASSFILE, `~/.pgpass`), as psql does.
+ * Where a `--url` leads: a URL or a list of keyword=value, as `pg_dump -d` takes it. `-` reads it from standard input, so that
+ * it stands in no argument list or history. What is not in it comes from libpq's environment variables, a service, and the
+ * password from the password file (PGPASSFILE, `~/.pgpass`). Only the TLS mode has another default than libpq's: encrypted and
+ * checked, unless the server is on this machine.
  * @throws USAGE; no message repeats the URL
  */
 export function readConnection(url: string, environment: NodeJS.ProcessEnv): PostgresConnection {
@@ -18,31 +20,65 @@ export function readConnection(url: string, environment: NodeJS.ProcessEnv): Pos
 
 /** See {@link readConnection}. */
 export function parsePostgresUrl(text: string, environment: NodeJS.ProcessEnv): PostgresConnection {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !['postgres:', 'postgresql:'].includes(url.protocol)) {
-    throw usage(
-      '--url is no PostgreSQL URL',
-      'it looks like postgres://user@host:5432/database; : / @ % and # in a name or password are written as %3A %2F %40 %25 and %23',
-    );
-  }
-  const known = ['sslmode', 'sslrootcert', 'host'];
-  const unknown = [...url.searchParams.keys()].find((key) => !known.includes(key));
-  if (unknown !== undefined)
-    throw usage(`--url has the parameter ${unknown}; allowed are ${known.join(', ')}`);
-  const host = decoded(url.searchParams.get('host') ?? url.hostname.replace(/^\[|\]$/g, '')) || 'localhost';
-  const username = decoded(url.username) || (environment['PGUSER'] ?? os.userInfo().username);
-  const port = url.port === '' ? 5432 : Number(url.port);
-  const dbname = decoded(url.pathname.slice(1)) || username;
-  const caFile = url.searchParams.get('sslrootcert');
+  const info = readConninfo(text, environment);
+  const [{ host, port }, ...alternatives] = serversOf(info);
+  const username = info.user ?? os.userInfo().username;
+  const dbname = info.dbname ?? username;
   const where = { host, port, dbname, username };
-  const password =
-    decoded(url.password) || (environment['PGPASSWORD'] ?? fromPasswordFile(where, environment));
+  const password = info.password ?? fromPasswordFile(where, info.passfile);
+  const isHere = [host, ...alternatives.map((other) => other.host)].every(
+    (one) => one.startsWith('/') || ['localhost', '127.0.0.1', '::1'].includes(one),
+  );
   return {
     ...where,
+    ...(alternatives.length === 0 ? {} : { alternatives }),
     ...(password === undefined || password === '' ? {} : { password }),
-    tls: tlsMode(url.searchParams.get('sslmode'), host),
-    ...(caFile === null ? {} : { caFile }),
+    ...tlsOf(info, isHere),
+    ...(info.options === undefined ? {} : { options: info.options }),
+    ...wantedRole(info),
   };
+}
+
+/** One or several, as `host=a,b port=1,2`: one port for all, or one for each. */
+function serversOf(info: Conninfo): readonly [Server, ...Server[]] {
+  const hosts = (info.host ?? 'localhost').split(',').map((host) => host || 'localhost');
+  const ports = (info.port ?? '').split(',');
+  if (ports.length > 1 && ports.length !== hosts.length)
+    throw usage(
+      `--url has ${ports.length} ports for ${hosts.length} hosts; allowed are one, or one for each`,
+    );
+  const servers = hosts.map((host, index) => ({
+    host,
+    port: portOf((ports.length === 1 ? ports[0] : ports[index]) || '5432'),
+  }));
+  return servers as unknown as readonly [Server, ...Server[]];
+}
+
+function portOf(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  // The text may be a piece of a password, so it is not repeated.
+  if (port < 1 || port > 65_535)
+    throw usage(
+      '--url has a port that is no number from 1 to 65535',
+      'a : or / in a name or password is written as %3A or %2F',
+    );
+  return port;
+}
+
+const roles = {
+  any: undefined,
+  'read-write': 'primary',
+  primary: 'primary',
+  'read-only': 'standby',
+  standby: 'standby',
+} as const;
+
+function wantedRole(info: Conninfo): Pick<PostgresConnection, 'role'> {
+  const attributes = info.target_session_attrs ?? 'any';
+  if (!Object.hasOwn(roles, attributes))
+    throw usage(`--url has target_session_attrs=${attributes}; allowed are ${Object.keys(roles).join(', ')}`);
+  const role = roles[attributes as keyof typeof roles];
+  return role === undefined ? {} : { role };
 }
 
 /** What the connection is, without its secrets. */
@@ -50,24 +86,30 @@ export function describeConnection({ host, port, dbname, username }: PostgresCon
   return `database ${dbname} at ${host}:${port} as ${username}`;
 }
 
-function tlsMode(asked: string | null, host: string): TlsMode {
-  const here = host.startsWith('/') || ['localhost', '127.0.0.1', '::1'].includes(host);
-  if (asked === null) return here ? 'disable' : 'verify-full';
+function tlsOf(
+  info: Conninfo,
+  isHere: boolean,
+): Pick<PostgresConnection, 'tls' | 'caFile' | 'certFile' | 'keyFile'> {
+  const caFile = info.sslrootcert === 'system' ? undefined : info.sslrootcert;
+  const mode = tlsMode(info.sslmode, isHere);
+  return {
+    // As libpq: authorities that are named are there to be asked.
+    tls: mode === 'require' && caFile !== undefined ? 'verify-ca' : mode,
+    ...(caFile === undefined ? {} : { caFile }),
+    ...(info.sslcert === undefined ? {} : { certFile: info.sslcert }),
+    ...(info.sslkey === undefined ? {} : { keyFile: info.sslkey }),
+  };
+}
+
+function tlsMode(asked: string | undefined, isHere: boolean): TlsMode {
+  if (asked === undefined) return isHere ? 'disable' : 'verify-full';
   const mode = tlsModes.find((known) => known === asked);
   if (mode === undefined)
     throw usage(
-      `--url has sslmode=${asked}; allowed are ${tlsModes.join(', ')}`,
+      `--url or PGSSLMODE has sslmode=${asked}; allowed are ${tlsModes.join(', ')}`,
       'prefer and allow fall back to plain text without a word, so they are not taken',
     );
   return mode;
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw usage('--url has a % that begins no escape', 'write a literal % as %25');
-  }
 }
 
 function readFirstLine(): string {
@@ -79,9 +121,9 @@ function readFirstLine(): string {
 /** `host:port:database:user:password` with `*` and backslash escapes; libpq ignores a file that others can read, and so do we. */
 function fromPasswordFile(
   where: { readonly host: string; readonly port: number; readonly dbname: string; readonly username: string },
-  environment: NodeJS.ProcessEnv,
+  passfile: string | undefined,
 ): string | undefined {
-  const file = environment['PGPASSFILE'] ?? path.join(os.homedir(), '.pgpass');
+  const file = passfile ?? path.join(os.homedir(), '.pgpass');
   const stat = fs.statSync(file, { throwIfNoEntry: false });
   if (stat === undefined || !stat.isFile() || (stat.mode & 0o077) !== 0) return undefined;
   const wanted = [
@@ -98,8 +140,4 @@ function fromPasswordFile(
       return values[4];
   }
   return undefined;
-}
-
-function usage(message: string, hint?: string): HoldfastError {
-  return new HoldfastError('USAGE', message, hint === undefined ? {} : { hint });
 }

@@ -17,6 +17,7 @@ import {
   requireSameCounts,
 } from './coverage.ts';
 import { readGlobals } from './globals.ts';
+import { mayBeLost } from './inventory.ts';
 import { type OpenSource, openSource } from './open-source.ts';
 import { readFacts } from './backup-facts.ts';
 import type { Settings } from './options.ts';
@@ -45,7 +46,7 @@ export async function backupPostgres(
   } catch (error) {
     scope.fail(error);
     if (source === undefined) throw scope.failure;
-    throw explainLocks(scope.failure, source.snapshot.lockedTables, source.server);
+    throw explainLocks(scope.failure, source.snapshot.locked, source.server);
   } finally {
     await source?.close();
     scope.close();
@@ -101,13 +102,12 @@ class Backup {
     // Each in the scope: the first failure ends the others, which hold the source's locks.
     for (const task of copying) this.#scope.run(() => task);
     await Promise.allSettled(copying);
+    this.#warn(counts);
     const facts = this.#scope.signal.aborted ? undefined : await readFacts(this.#source);
     watching.abort();
     await this.#scope.settle();
     if (facts === undefined)
       throw new HoldfastError('INTERNAL', 'the backup ended without facts of its source');
-    for (const { table, reason } of counts.refused)
-      this.#context.log.warn('a table was stored, but could not be counted independently', { table, reason });
     const stored = { tableRows: this.#tableRows, sequences: this.#sequences, schema: this.#schemaStored };
     const notCovered = [...listNotCovered(snapshot.relations, snapshot.onStandby), ...facts.notCovered];
     requireCoverage(snapshot.relations, stored, notCovered);
@@ -115,6 +115,17 @@ class Backup {
     await Promise.all(workers.map((worker) => worker.end()));
     this.#progress.finish();
     return { ...facts.outcome, notCovered, independentCounts };
+  }
+
+  #warn({ refused }: Counted): void {
+    const { log } = this.#context;
+    for (const { table, reason } of refused)
+      log.warn('a table was stored, but could not be counted independently', { table, reason });
+    for (const relation of this.#source.snapshot.relations.filter(mayBeLost))
+      log.warn(
+        'a table is not in the backup, because it belongs to an extension that may not create it again; ALTER EXTENSION … DROP TABLE makes it a table of the database, which is kept',
+        { table: displayName(relation), extension: relation.extension },
+      );
   }
 
   #watch(signal: AbortSignal): Promise<void> {

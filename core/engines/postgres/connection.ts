@@ -1,9 +1,17 @@
 import type { TlsMode } from '../../plan/plan.ts';
 
-/** Where a PostgreSQL database is and how to get in. Holds the password: never log it, never put it into arguments. */
-export interface PostgresConnection {
+export interface Server {
+  /** A name, an address, or a directory with the server's Unix socket. */
   readonly host: string;
   readonly port: number;
+}
+
+/** Where a PostgreSQL database is and how to get in. Holds the password: never log it, never put it into arguments. */
+export interface PostgresConnection extends Server {
+  /** Further servers that are tried in turn when one does not accept connections or has another role. */
+  readonly alternatives?: readonly Server[];
+  /** Which servers will do. @default both */
+  readonly role?: 'primary' | 'standby';
   readonly dbname: string;
   readonly username: string;
   readonly password?: string;
@@ -12,6 +20,11 @@ export interface PostgresConnection {
   readonly tls: TlsMode;
   /** PEM file with the authorities that `verify-ca` and `verify-full` trust; the system's when missing. */
   readonly caFile?: string;
+  /** PEM files with the client's certificate and its key, where the server asks for one. */
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  /** Settings for the server, as libpq's `options`: `-c name=value …`. */
+  readonly options?: string;
 }
 
 /** A password that opens connections for a while and leaves open ones alone, such as a token of RDS. */

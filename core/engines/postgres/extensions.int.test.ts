@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PostgresConnection } from './connection.ts';
+import { normalizedDump } from './testing/compare.ts';
 import { Harness } from './testing/harness.ts';
 
 /** An extension as many are: tables of its own, some of whose rows are the user's, and one that it fills itself. */
@@ -48,7 +49,8 @@ describe("an extension with the user's rows in its tables", () => {
     expect(backup.outcome.notCovered).toEqual([
       {
         name: 'ext.lookup',
-        reason: 'belongs to the extension holdfast_test, which creates it and its rows again',
+        reason:
+          "belongs to the extension holdfast_test: as in pg_dump, it comes back only as the extension's script makes it",
       },
     ]);
     expect(backup.store.items.find((item) => item.name === 'ext.rules')?.rows).toBe(2);
@@ -79,6 +81,50 @@ describe("an extension with the user's rows in its tables", () => {
       signal: new AbortController().signal,
     });
     expect(checks.filter((check) => !check.ok)).toEqual([]);
+  });
+
+  it('does not take a table along that was joined to it, and says so', async () => {
+    const joining = await harness.database('joining');
+    await harness.sql(joining, 'CREATE SCHEMA ext; CREATE EXTENSION holdfast_test');
+    await harness.sql(
+      joining,
+      `CREATE ROLE joined_reader; CREATE TABLE joined AS SELECT generate_series(1, 1000) AS i; CREATE TABLE empty (i int); CREATE TABLE own AS TABLE joined;
+      ALTER EXTENSION holdfast_test ADD TABLE joined; ALTER EXTENSION holdfast_test ADD TABLE empty; GRANT SELECT ON joined TO joined_reader`,
+    );
+    // The control.
+    expect(await normalizedDump(harness.bin, joining)).not.toMatch(/(?:CREATE TABLE|COPY) public\.joined/);
+    const warnings: unknown[] = [];
+    const backup = await harness.backup(joining, {
+      log: { info: () => undefined, warn: (message, detail) => void warnings.push([message, detail]) },
+    });
+    expect(warnings).toEqual([
+      [
+        expect.stringContaining('ALTER EXTENSION … DROP TABLE'),
+        { table: 'public.joined', extension: 'holdfast_test' },
+      ],
+    ]);
+    expect(backup.outcome.notCovered.find(({ name }) => name === 'public.joined')).toEqual({
+      name: 'public.joined',
+      reason: expect.stringContaining("only as the extension's script makes it"),
+    });
+    const target = await harness.database('target');
+    // Its grant is in the dump all the same.
+    const { faults } = await harness.restore(target, backup);
+    expect(faults).toEqual([
+      {
+        object: 'ACL public.TABLE joined',
+        message: 'relation "public.joined" does not exist',
+        sqlState: '42P01',
+      },
+    ]);
+    expect(await harness.sql(target, "SELECT count(*), to_regclass('joined') IS NULL FROM own")).toBe(
+      '1000|t',
+    );
+    // What the warning advises.
+    await harness.sql(joining, 'ALTER EXTENSION holdfast_test DROP TABLE joined');
+    expect(
+      (await harness.backup(joining)).store.items.find(({ name }) => name === 'public.joined')?.rows,
+    ).toBe(1000);
   });
 
   it('that the target has not is named, with the rows that have no place; all others come in', async () => {

@@ -25,6 +25,8 @@ export interface Relation extends NumberedName {
   /** Rows must go in through this table: hash partitions of an enum depend on numbers that a restore changes. */
   readonly loadInto?: QualifiedName;
   readonly extension?: string;
+  /** False for a table that came to the extension later, by an update or by ALTER EXTENSION … ADD TABLE. */
+  readonly createdWithExtension: boolean;
   /** Set when the extension marks the table's rows as the user's: a WHERE clause, or empty for all rows. */
   readonly extensionCondition?: string;
   readonly inSystemSchema: boolean;
@@ -47,6 +49,7 @@ interface RelationRow {
   readonly partition_of: NumberedName[] | null;
   readonly load_into: QualifiedName | null;
   readonly extension: string | null;
+  readonly with_extension: boolean | null;
   readonly extension_condition: string | null;
   readonly in_system_schema: boolean;
   readonly readable: boolean | null;
@@ -73,7 +76,7 @@ export const lockableTablesSql = `
 const relationsSql = `
   select c.oid::text as oid, n.nspname as schema, c.relname as name, c.relkind as kind, c.relpersistence as persistence,
     coalesce(am.amname = 'heap', false) as is_heap,
-    case when c.relkind = 'r' and (e.oid is null or c.oid = any (e.extconfig)) then pg_catalog.pg_relation_size(c.oid) end as main_bytes,
+    case when c.relkind = 'r' then pg_catalog.pg_relation_size(c.oid) end as main_bytes,
     case when c.relkind = 'r' and (e.oid is null or c.oid = any (e.extconfig)) then pg_catalog.pg_table_size(c.oid) end as table_bytes,
     (select json_agg(a.attname order by a.attnum) from pg_catalog.pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') as columns,
@@ -88,6 +91,9 @@ const relationsSql = `
         join pg_catalog.pg_opclass o on o.oid = any (p.partclass)
         where p.partstrat = 'h' and o.opcname = 'enum_ops')) as load_into,
     e.extname as extension,
+    -- What CREATE EXTENSION made has one transaction: that of the extension's own entry, which no later command changes.
+    (select bool_or(own.xmin = d.xmin) from pg_catalog.pg_depend own
+      where own.classid = 'pg_catalog.pg_extension'::regclass and own.objid = e.oid) as with_extension,
     case when c.oid = any (e.extconfig) then coalesce(e.extcondition[array_position(e.extconfig, c.oid)], '') end as extension_condition,
     not (${userSchema}) as in_system_schema,
     pg_catalog.has_schema_privilege(n.oid, 'USAGE') and case when c.relkind = 'S'
@@ -116,6 +122,7 @@ export async function readRelations(session: Session): Promise<Relation[]> {
     partitionOf: row.partition_of ?? [],
     ...(row.load_into === null ? {} : { loadInto: row.load_into }),
     ...(row.extension === null ? {} : { extension: row.extension }),
+    createdWithExtension: row.with_extension === true,
     ...(row.extension_condition === null ? {} : { extensionCondition: row.extension_condition }),
     inSystemSchema: row.in_system_schema,
     readable: row.readable === true,
@@ -129,6 +136,18 @@ export function isCopied(relation: Relation, onStandby: boolean): boolean {
   return relation.kind === 'r' && whyNotCovered(relation, onStandby) === undefined;
 }
 
+/** True for a table with rows that an extension owns and did not bring along: one that was joined to it by hand does not come back. */
+export function mayBeLost(relation: Relation): boolean {
+  return (
+    relation.kind === 'r' &&
+    !relation.inSystemSchema &&
+    relation.extension !== undefined &&
+    relation.extensionCondition === undefined &&
+    !relation.createdWithExtension &&
+    relation.mainBytes > 0
+  );
+}
+
 /** Why a relation is left out, or `undefined` when an item covers it. Materialised views are covered by the schema, which fills them again. */
 export function whyNotCovered(relation: Relation, onStandby: boolean): string | undefined {
   if (relation.inSystemSchema) return 'is in a system schema, which the server makes itself';
@@ -139,7 +158,7 @@ export function whyNotCovered(relation: Relation, onStandby: boolean): string | 
     relation.extensionCondition === undefined &&
     relation.kind !== 'p'
   ) {
-    return `belongs to the extension ${relation.extension}, which creates it and its rows again`;
+    return `belongs to the extension ${relation.extension}: as in pg_dump, it comes back only as the extension's script makes it`;
   }
   if (relation.persistence === 'u' && onStandby) {
     return 'is unlogged, and a standby server cannot read it; its definition is kept';

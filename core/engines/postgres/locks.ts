@@ -30,21 +30,21 @@ export async function withoutKeepingLocks<Result>(
 }
 
 /**
- * What the server's refusal of one more lock means for a backup of `tables`. The setting is no hard limit: the table of
+ * What the server's refusal of one more lock means for a backup that needs `locks` at a time. The setting is no hard limit: the table of
  * locks grows into whatever shared memory is left (`ShmemInitHash` in lock.c), which nobody can ask for, so a backup tries,
  * as pg_dump does, and takes no more than pg_dump.
  */
-export function explainLocks(error: unknown, tables: number, server: ServerFacts): unknown {
-  if (!isHoldfastError(error, 'SOURCE_LOCKS') || error.detail?.['tables'] !== undefined) return error;
+export function explainLocks(error: unknown, locks: number, server: ServerFacts): unknown {
+  if (!isHoldfastError(error, 'SOURCE_LOCKS') || error.detail?.['locks'] !== undefined) return error;
   const { perTransaction, sessions } = server.locks;
-  const wanted = Math.max(perTransaction * 2, Math.ceil((tables * 1.25) / sessions));
+  const wanted = Math.max(perTransaction * 2, Math.ceil((locks * 1.25) / sessions));
   return new HoldfastError(
     'SOURCE_LOCKS',
-    `a backup locks each of the ${tables} tables, and the server has no room for that: it is set up for ${perTransaction * sessions} locks (max_locks_per_transaction ${perTransaction} × ${sessions} connections and prepared transactions)`,
+    `a backup needs locks on ${locks} tables and sequences at a time, and the server has no room for them: it is set up for ${perTransaction * sessions} (max_locks_per_transaction ${perTransaction} × ${sessions} connections and prepared transactions), which other sessions use too`,
     {
       hint: `set max_locks_per_transaction = ${wanted} or more and start the server again; pg_dump needs the same (${error.message})`,
       cause: error,
-      detail: { tables, maxLocksPerTransaction: perTransaction, wanted },
+      detail: { locks, maxLocksPerTransaction: perTransaction, wanted },
     },
   );
 }

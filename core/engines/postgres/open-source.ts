@@ -43,21 +43,32 @@ export interface OpenSourceOptions {
   readonly signal: AbortSignal;
 }
 
-const attempts = 8;
+/** Tried at least so often, and for at least so long, before a source that changes all the time is given up. */
+const leastAttempts = 8;
+const leastSeconds = 120;
+/** A schema change is over or not in the way after this long; what a new attempt costs is far more. */
+const pauseMs = 50;
+/** The leader has every lock that pg_dump asks for, so that only a schema change that waits for the leader can keep it waiting. */
+const dumpLockWaitMs = 100;
 
-/** Opens the source, again from the start when tables changed while it did. @throws SOURCE_CHANGED, SOURCE_* , TOOL_MISSING */
+/**
+ * Opens the source, again from the start when tables changed while it did. Schema changes that follow each other closely
+ * leave short gaps only, so that many short attempts get in where a few patient ones do not.
+ * @throws SOURCE_CHANGED, SOURCE_* , TOOL_MISSING
+ */
 export async function openSource(options: OpenSourceOptions): Promise<OpenSource> {
+  const until = performance.now() + leastSeconds * 1000;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await tryOpen(options);
     } catch (error) {
-      if (!isHoldfastError(error, 'SOURCE_CHANGED') || attempt === attempts || options.signal.aborted)
-        throw error;
+      const isOver = attempt >= leastAttempts && performance.now() >= until;
+      if (!isHoldfastError(error, 'SOURCE_CHANGED') || isOver || options.signal.aborted) throw error;
       options.context.log.info('tables changed while the snapshot was taken, trying again', {
         attempt,
         reason: error.message,
       });
-      await sleep(50 * 2 ** attempt, undefined, { signal: options.signal }).catch(() => undefined);
+      await sleep(pauseMs, undefined, { signal: options.signal }).catch(() => undefined);
     }
   }
 }
@@ -92,52 +103,87 @@ async function tryOpen({ context, settings, signal }: OpenSourceOptions): Promis
     });
     cleanups.push(() => access.dispose());
     const snapshot = await takeSnapshot(leader, server, settings);
-    const work = await listWork(leader, snapshot, { context, settings, server });
-    const [watcher, counter] = [await openSession(), await openSession()];
-    await counter.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
-    await counter.query(`SET TRANSACTION SNAPSHOT '${snapshot.id}'`);
-    const children = await startReaders(
-      { access, tools, settings, server, snapshot, ...work, openSession, signal: innerSignal },
+    requireReadableRows(snapshot);
+    requireReadableSequences(coveredSequences(snapshot));
+    const readers = await startReaders(
+      { context, access, tools, settings, server, snapshot, leader, openSession, signal: innerSignal },
       inner,
     );
     // Everybody is in: the password file has done its duty.
     await access.dispose();
     await settings.onStep('ready');
-    return {
-      server,
-      tools,
-      snapshot,
-      leader,
-      counter,
-      watcher,
-      applicationName,
-      close,
-      ...work,
-      ...children,
-    };
+    return { server, tools, snapshot, leader, applicationName, close, ...readers };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-interface Work {
-  readonly tables: readonly Relation[];
-  readonly parts: readonly Part[];
-  readonly workerCount: number;
-}
-
-interface WorkOptions {
+interface ReaderOptions {
   readonly context: BackupContext<PostgresConnection>;
+  readonly access: LibpqAccess;
+  readonly tools: Tools;
   readonly settings: Settings;
   readonly server: ServerFacts;
+  readonly snapshot: Snapshot;
+  readonly leader: Session;
+  readonly openSession: () => Promise<Session>;
+  readonly signal: AbortSignal;
 }
 
-async function listWork(
-  leader: Session,
-  snapshot: Snapshot,
-  { context, settings, server }: WorkOptions,
-): Promise<Work> {
+type Readers = Pick<OpenSource, 'schemaDump' | 'tables' | 'parts' | 'watcher' | 'counter' | 'workers'>;
+
+/**
+ * Starts pg_dump and then the other sessions. pg_dump goes first, has the machine to itself and does not wait long: until it
+ * has its locks, a schema change that waits for the leader's stands in its way, and waits for as long as the leader does.
+ * After a failure pg_dump is waited for, so that nothing of a failed attempt is left.
+ */
+async function startReaders(options: ReaderOptions, inner: AbortController): Promise<Readers> {
+  const { access, tools, server, snapshot, signal } = options;
+  const dumping = startSchemaDump({
+    pgDump: tools.path('pg_dump'),
+    env: access.env,
+    conninfo: access.conninfo,
+    snapshotId: snapshot.id,
+    lockWaitMs: dumpLockWaitMs,
+    signal,
+  });
+  try {
+    const schemaDump = await dumping;
+    return { schemaDump, ...(await openReaders(options)) };
+  } catch (error) {
+    inner.abort();
+    const [dump] = await Promise.allSettled([dumping]);
+    if (dump.status === 'fulfilled') await dump.value.done.catch(() => undefined);
+    throw explainLocks(error, snapshot.locked, server);
+  }
+}
+
+async function openReaders(options: ReaderOptions): Promise<Omit<Readers, 'schemaDump'>> {
+  const { context, openSession, server, snapshot } = options;
+  const { tables, parts } = await listWork(options);
+  const openWorker = async () =>
+    CopyWorker.start({
+      session: await openSession(),
+      clientEncoding: server.clientEncoding,
+      snapshotId: snapshot.id,
+    });
+  const workerCount = Math.max(1, Math.min(context.connections, parts.length));
+  const [watcher, counter] = [await openSession(), await openSession()];
+  await counter.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+  await counter.query(`SET TRANSACTION SNAPSHOT '${snapshot.id}'`);
+  const starting = Array.from({ length: workerCount }, openWorker);
+  await Promise.allSettled(starting);
+  return { tables, parts, watcher, counter, workers: await Promise.all(starting) };
+}
+
+async function listWork({
+  context,
+  leader,
+  server,
+  settings,
+  snapshot,
+}: ReaderOptions): Promise<Pick<Readers, 'tables' | 'parts'>> {
   const limits = {
     connections: context.connections,
     partBytes: settings.partBytes,
@@ -145,69 +191,18 @@ async function listWork(
     // Rows as they are: some encodings have bytes that are no character of UTF-8. Names and definitions have none.
     ...(server.encoding === server.clientEncoding ? {} : { encoding: server.encoding }),
   };
-  const tables = snapshot.relations.filter((relation) => isCopied(relation, snapshot.onStandby));
-  requireReadableRows(tables);
-  requireReadableSequences(coveredSequences(snapshot));
-  const withoutPlan = await tablesWithoutPlan(leader, tableParts(tables, limits));
-  for (const [oid, reason] of withoutPlan)
-    context.log.warn('a big table is copied in one piece, because no query can be planned for it', {
-      table: tables.filter((table) => table.oid === oid).map(displayName),
-      reason,
-    });
-  const parts = biggestFirst([
-    ...(await withoutKeepingLocks(leader, () => largeObjectParts(leader, limits))),
-    ...tableParts(tables, { ...limits, whole: new Set(withoutPlan.keys()) }),
-  ]);
-  return {
-    tables,
-    parts,
-    workerCount: Math.max(1, Math.min(context.connections, parts.length)),
-  };
+  const tables = copiedTables(snapshot);
+  const whole = await tablesWithoutPlan(leader, tableParts(tables, limits));
+  const largeObjects = await withoutKeepingLocks(leader, () => largeObjectParts(leader, limits));
+  return { tables, parts: biggestFirst([...largeObjects, ...tableParts(tables, { ...limits, whole })]) };
 }
 
-interface ReaderOptions extends Work {
-  readonly access: LibpqAccess;
-  readonly tools: Tools;
-  readonly settings: Settings;
-  readonly server: ServerFacts;
-  readonly snapshot: Snapshot;
-  readonly openSession: () => Promise<Session>;
-  readonly signal: AbortSignal;
+function copiedTables({ relations, onStandby }: Snapshot): Relation[] {
+  return relations.filter((relation) => isCopied(relation, onStandby));
 }
 
-/** Starts pg_dump and the workers. On a failure the others are told to stop and waited for, so that nothing of a failed attempt is left. */
-async function startReaders(
-  options: ReaderOptions,
-  inner: AbortController,
-): Promise<{ readonly schemaDump: SchemaDump; readonly workers: readonly CopyWorker[] }> {
-  const { access, tools, settings, server, snapshot, signal } = options;
-  const starting = Array.from({ length: options.workerCount }, async () =>
-    CopyWorker.start({
-      session: await options.openSession(),
-      clientEncoding: server.clientEncoding,
-      snapshotId: snapshot.id,
-    }),
-  );
-  const dumping = startSchemaDump({
-    pgDump: tools.path('pg_dump'),
-    env: access.env,
-    conninfo: access.conninfo,
-    snapshotId: snapshot.id,
-    lockWaitSeconds: Math.min(10, settings.lockWaitSeconds),
-    signal,
-  });
-  try {
-    const [schemaDump, ...workers] = await Promise.all([dumping, ...starting]);
-    return { schemaDump, workers };
-  } catch (error) {
-    inner.abort();
-    await Promise.allSettled([dumping, ...starting]);
-    throw explainLocks(error, snapshot.lockedTables, server);
-  }
-}
-
-function requireReadableRows(tables: readonly Relation[]): void {
-  const hidden = tables.filter((table) => table.hiddenByRowSecurity);
+function requireReadableRows(snapshot: Snapshot): void {
+  const hidden = copiedTables(snapshot).filter((table) => table.hiddenByRowSecurity);
   if (hidden.length === 0) return;
   throw new HoldfastError(
     'SOURCE_PRIVILEGES',

@@ -17,6 +17,7 @@ function table(name: string, mebibytes: number, more: Partial<Relation> = {}): R
     tableBytes: mebibytes * mebibyte,
     columns: ['id', 'odd "name"'],
     partitionOf: [],
+    createdWithExtension: false,
     inSystemSchema: false,
     readable: true,
     hiddenByRowSecurity: false,

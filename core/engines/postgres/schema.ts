@@ -12,7 +12,7 @@ export interface SchemaDumpOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly conninfo: string;
   readonly snapshotId: string;
-  readonly lockWaitSeconds: number;
+  readonly lockWaitMs: number;
   readonly signal: AbortSignal;
 }
 
@@ -38,7 +38,7 @@ export async function startSchemaDump(options: SchemaDumpOptions): Promise<Schem
   ];
   args.push(
     `--snapshot=${options.snapshotId}`,
-    `--lock-wait-timeout=${options.lockWaitSeconds * 1000}`,
+    `--lock-wait-timeout=${options.lockWaitMs}`,
     '-d',
     options.conninfo,
   );
@@ -52,6 +52,8 @@ export async function startSchemaDump(options: SchemaDumpOptions): Promise<Schem
   const done = countWhenDone(child, counter, options.signal);
   done.catch(() => undefined);
   await Promise.race([once(counter, 'readable'), done]);
+  // An end without a byte is readable too.
+  if (counter.readableLength === 0) await done;
   return { body: compressStream(counter).stream, done };
 }
 
@@ -60,10 +62,26 @@ async function countWhenDone(child: Child, counter: ByteCounter, signal: AbortSi
   if (signal.aborted) throw new HoldfastError('JOB_ABORTED', 'the job was told to stop');
   if (end.code !== 0) {
     const tail = child.errorTail().map(redact);
-    throw errorFromLines(tail, 'pg_dump failed') ?? toolFailed('pg_dump', end, tail);
+    throw (
+      changedMeanwhile(tail) ?? errorFromLines(tail, 'pg_dump failed') ?? toolFailed('pg_dump', end, tail)
+    );
   }
   await finished(counter, { readable: false });
   return { bytes: counter.bytes };
+}
+
+/**
+ * How pg_dump fails when definitions change while it reads them: the catalogue in its snapshot names what the server's own
+ * functions, which see the present, do not find. Its `--lock-wait-timeout` is a statement_timeout, set for LOCK alone.
+ */
+const changed =
+  /canceling statement due to statement timeout|cache lookup failed for|could not open relation with OID/;
+
+function changedMeanwhile(lines: readonly string[]): HoldfastError | undefined {
+  const line = lines.find((candidate) => changed.test(candidate));
+  return line === undefined
+    ? undefined
+    : new HoldfastError('SOURCE_CHANGED', `definitions changed while pg_dump read them: ${line}`);
 }
 
 class ByteCounter extends Transform {

@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { HoldfastError } from '../../errors.ts';
 import { type PostgresConnection, passwordOf } from './connection.ts';
 import { CopyInQuery, type DriverConnection, sendRows } from './copy-in.ts';
 import { CopyOutFilter, RowBlocks } from './copy-out.ts';
 import { translatePgError } from './pg-errors.ts';
+import { demandOfTls, tlsOptions } from './tls.ts';
 
 export interface SessionOptions {
   readonly signal: AbortSignal;
@@ -51,6 +51,7 @@ export class Session {
       // Never undefined: the driver would look for PGPASSWORD and ~/.pgpass.
       password: await passwordOf(connection),
       ssl: await tlsOptions(connection),
+      ...(connection.options === undefined ? {} : { options: connection.options }),
       application_name: options.applicationName ?? 'holdfast',
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
@@ -65,7 +66,10 @@ export class Session {
       await client.connect();
     } catch (error) {
       session.destroy();
-      throw translatePgError(error, `cannot connect to ${connection.host}:${connection.port}`);
+      throw await demandOfTls(
+        translatePgError(error, `cannot connect to ${connection.host}:${connection.port}`),
+        connection,
+      );
     }
     try {
       await session.query(
@@ -217,20 +221,4 @@ export class Session {
 
 export function throwIfAborted(signal: AbortSignal): void {
   if (signal.aborted) throw new HoldfastError('JOB_ABORTED', 'the job was told to stop');
-}
-
-async function tlsOptions(connection: PostgresConnection): Promise<pg.ClientConfig['ssl']> {
-  if (connection.tls === 'disable') return false;
-  if (connection.tls === 'require') return { rejectUnauthorized: false };
-  const ca =
-    connection.caFile === undefined
-      ? undefined
-      : await readFile(connection.caFile, 'utf8').catch((cause: unknown) => {
-          throw new HoldfastError(
-            'SOURCE_TLS',
-            `cannot read the file of trusted authorities ${connection.caFile}`,
-            { cause },
-          );
-        });
-  return connection.tls === 'verify-full' ? { ca } : { ca, checkServerIdentity: () => undefined };
 }

@@ -14,8 +14,8 @@ export interface Snapshot {
   readonly takenAt: string;
   readonly onStandby: boolean;
   readonly relations: readonly Relation[];
-  /** How many tables the leader has locked. */
-  readonly lockedTables: number;
+  /** How many locks stand at a time: of the tables, and below version 18 of the sequences too, which pg_dump reads. */
+  readonly locked: number;
 }
 
 interface LockedTable extends QualifiedName {
@@ -34,7 +34,7 @@ export async function takeSnapshot(
 ): Promise<Snapshot> {
   const tables = await listLockable(leader);
   try {
-    return await lockAndTake(leader, tables, settings);
+    return await lockAndTake(leader, tables, { server, settings });
   } catch (error) {
     throw explainLocks(error, tables.length, server);
   }
@@ -43,7 +43,7 @@ export async function takeSnapshot(
 async function lockAndTake(
   leader: Session,
   tables: readonly LockedTable[],
-  settings: Settings,
+  { server, settings }: { readonly server: ServerFacts; readonly settings: Settings },
 ): Promise<Snapshot> {
   await settings.onStep('listed');
   await leader.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
@@ -68,7 +68,7 @@ async function lockAndTake(
     takenAt: taken.at,
     onStandby: taken.standby,
     relations,
-    lockedTables: seen.length,
+    locked: seen.length + (server.major < 18 ? relations.filter(({ kind }) => kind === 'S').length : 0),
   };
 }
 

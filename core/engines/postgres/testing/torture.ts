@@ -28,9 +28,13 @@ export async function loadTorture(
       ['-X', '-q', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-f', path.join(import.meta.dirname, file)],
       connection,
     );
-  const settings = `ALTER DATABASE "${connection.dbname}" SET default_transaction_read_only TO off; ALTER DATABASE "${connection.dbname}" SET search_path TO app, "Odd schema";
-    ALTER ROLE torture_reader IN DATABASE "${connection.dbname}" SET statement_timeout TO '1min'; COMMENT ON DATABASE "${connection.dbname}" IS 'a database''s comment';
-    GRANT CREATE ON DATABASE "${connection.dbname}" TO torture_reader`;
-  for (const statement of settings.split(';\n').flatMap((part) => part.split('; ')))
-    await runClient(psql, ['-X', '-q', '-c', statement], connection);
+  const { dbname } = connection;
+  const settings = [
+    `ALTER DATABASE "${dbname}" SET default_transaction_read_only TO off`,
+    `ALTER DATABASE "${dbname}" SET search_path TO app, "Odd schema"`,
+    `ALTER ROLE torture_reader IN DATABASE "${dbname}" SET statement_timeout TO '1min'`,
+    `COMMENT ON DATABASE "${dbname}" IS 'a database''s comment'`,
+    `GRANT CREATE ON DATABASE "${dbname}" TO torture_reader`,
+  ];
+  for (const statement of settings) await runClient(psql, ['-X', '-q', '-c', statement], connection);
 }

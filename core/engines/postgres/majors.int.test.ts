@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PostgresMajor } from '../../../sandbox/postgres/postgres-server.ts';
+import type { ItemInput } from '../../vault/vault.ts';
 import type { PostgresConnection } from './connection.ts';
 import { normalizedDump, runClient } from './testing/compare.ts';
 import { Harness } from './testing/harness.ts';
@@ -29,7 +30,7 @@ const unplannable = (dbname: string) => `
     IF current_database() = '${dbname}' THEN RAISE 'planned'; END IF; RETURN 0; END $$;`;
 
 for (const major of [15, 16, 17, 18] as const satisfies readonly PostgresMajor[]) {
-  describe(`a table that no query can be planned for, on ${major}`, () => {
+  describe(`a backup of PostgreSQL ${major}`, () => {
     let harness: Harness;
     beforeAll(async () => {
       harness = await Harness.start(major);
@@ -47,7 +48,7 @@ for (const major of [15, 16, 17, 18] as const satisfies readonly PostgresMajor[]
     const tableItems = ({ store }: Awaited<ReturnType<typeof backUp>>) =>
       store.items.flatMap(({ kind, name, rows }) => (kind === 'table' ? [{ name, rows }] : []));
 
-    it('is stored like any other behind an index on f_unaccent, and pg_dump can do no more', async () => {
+    it('stores a table that cannot be planned for because of an index on f_unaccent, as pg_dump does', async () => {
       const source = await harness.database('source');
       await harness.sql(source, unaccented);
       await expect(
@@ -68,7 +69,7 @@ for (const major of [15, 16, 17, 18] as const satisfies readonly PostgresMajor[]
       ]);
     });
 
-    it('comes back whole where it was too big for one part, and others are still cut', async () => {
+    it('copies what cannot be planned for in one piece, and still cuts other tables', async () => {
       const source = await harness.database('source');
       await harness.sql(source, unplannable(source.dbname));
       await expect(harness.sql(source, 'SELECT count(*) FROM by_statistics')).rejects.toMatchObject({
@@ -87,6 +88,28 @@ for (const major of [15, 16, 17, 18] as const satisfies readonly PostgresMajor[]
       expect([warnings, faults]).toEqual([[], []]);
       const dumped = await normalizedDump(harness.bin, source);
       expect(await normalizedDump(harness.bin, target)).toBe(dumped);
+    });
+
+    it('names a sequence that it may not read, and what to grant, before it stores anything', async () => {
+      const source = await harness.database('source');
+      await harness.sql(
+        source,
+        `CREATE TABLE t AS SELECT 1 AS a; CREATE SEQUENCE closed; CREATE SEQUENCE open START 5;
+        CREATE ROLE reader LOGIN PASSWORD 'pw'; GRANT SELECT ON t, open TO reader`,
+      );
+      const reader = { ...source, username: 'reader', password: 'pw' };
+      const started: string[] = [];
+      const store = (item: ItemInput) => Promise.reject(started.push(item.name));
+      await expect(harness.backup(reader, { store })).rejects.toMatchObject({
+        code: 'SOURCE_PRIVILEGES',
+        message: 'the backup user may not read 1 of 2 sequences: public.closed',
+        hint: expect.stringContaining('GRANT SELECT ON ALL SEQUENCES'),
+      });
+      expect(started).toEqual([]);
+      await harness.sql(source, 'GRANT SELECT ON closed TO reader');
+      const target = await harness.database('target');
+      await harness.restore(target, await harness.backup(reader));
+      expect(await harness.sql(target, "SELECT nextval('open'), nextval('closed')")).toBe('5|1');
     });
   });
 }
