@@ -6,6 +6,7 @@ export function addDeployedCommands(program: Command): void {
   addJobCommands(program);
   addReadCommands(program);
   addUpkeepCommands(program);
+  addCanaryCommands(program);
 }
 
 function withPlan(made: Command): Command {
@@ -125,4 +126,49 @@ function addUpkeepCommands(program: Command): void {
   )
     .option('--page', 'also publish a test page to the alarm topic')
     .action(async (options) => (await import('./deployed/doctor.ts')).runDoctor(options));
+}
+
+function addCanaryCommands(program: Command): void {
+  const canary = group(
+    program,
+    'canary',
+    'signed heartbeat rows in a source, which measure what a restore has lost',
+  );
+  const owner = (made: Command) =>
+    withPlan(made)
+      .option(
+        '--url <url>',
+        'an owner of the database, postgres://user@host:5432/database; - reads it from standard input. The password may also come from PGPASSWORD or PGPASSFILE',
+      )
+      .option(
+        '--secret <name>',
+        'or the Secrets Manager name of such a connection, in the form that RDS writes',
+      );
+  owner(
+    command(canary, 'install <source>', {
+      about: 'make the canary table, the role that writes it and its secret',
+      examples: [
+        'holdfast canary install shop-db --url postgres://owner@db.example.com/shop',
+        'holdfast canary install shop-db --secret rds/shop-owner --region us-west-2',
+      ],
+    }),
+  ).action(async (source: string, options) =>
+    (await import('./deployed/canary.ts')).canaryInstall(source, options),
+  );
+  owner(
+    command(canary, 'status <source>', {
+      about: 'say how old the newest genuine row is; exit code 1 when it is too old',
+      examples: ['holdfast canary status shop-db'],
+    }),
+  ).action(async (source: string, options) =>
+    (await import('./deployed/canary.ts')).canaryStatus(source, options),
+  );
+  owner(
+    command(canary, 'remove <source>', {
+      about: 'remove the canary table, its role and its secret',
+      examples: ['holdfast canary remove shop-db --url postgres://owner@db.example.com/shop'],
+    }),
+  ).action(async (source: string, options) =>
+    (await import('./deployed/canary.ts')).canaryRemove(source, options),
+  );
 }

@@ -22,6 +22,7 @@ describe('holdfast', () => {
       [
         ['backup', 'catalog rebuild', 'doctor', 'jobs', 'plan check', 'plan schema', 'recovery-points'],
         ['restore', 'restore-test', 'status', 'verify'],
+        ['canary install', 'canary remove', 'canary status'],
         ['local canary install', 'local canary remove', 'local canary status', 'local canary write'],
         ['local backup', 'local list', 'local restore', 'local verify'],
         ['sandbox down', 'sandbox kill-region', 'sandbox reset', 'sandbox revive-region'],

@@ -98,6 +98,10 @@ function jobEnvironment(input: OrderInput): TaskJobEnvironment {
     HOLDFAST_SOURCE: source.id,
     HOLDFAST_RECOVERY_POINT_ID: point.id,
     HOLDFAST_CONNECTIONS: String(source.connections),
+    HOLDFAST_CANARY_KEY_SECRET:
+      source.canary === undefined || request.kind === 'backup'
+        ? undefined
+        : deploymentNames(input.plan).canaryKeySecret(source.id),
     HOLDFAST_PASSED_OVER:
       passedOver.length > 0 ? JSON.stringify(passedOver.slice(0, mostPassedOver)) : undefined,
   };

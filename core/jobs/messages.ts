@@ -116,12 +116,22 @@ export const deadManReplySchema = z.strictObject({
   ),
 });
 
+export const canaryReplySchema = z.strictObject({
+  source: sourceIdSchema,
+  /** The Region that is not the active one writes none. */
+  state: z.enum(['written', 'stoodDown']),
+  rows: z.number().int().nonnegative(),
+  /** Number of the last row. */
+  seq: z.number().int().positive().optional(),
+});
+
 export type ClaimRequest = z.output<typeof claimRequestSchema>;
 export type ClaimReply = z.output<typeof claimReplySchema>;
 export type CheckCopyReply = z.output<typeof checkCopyReplySchema>;
 export type FinishReply = z.output<typeof finishReplySchema>;
 export type FailRequest = z.output<typeof failRequestSchema>;
 export type FailReply = z.output<typeof failReplySchema>;
+export type CanaryReply = z.output<typeof canaryReplySchema>;
 export type DeadManReply = z.output<typeof deadManReplySchema>;
 
 /** What an operation answers, and what it measured. */

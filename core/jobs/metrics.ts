@@ -23,6 +23,8 @@ export const metricNames = {
   restoreDurationSeconds: 'restore_duration_seconds',
   /** Stored bytes of the newest backup; Bytes per source. */
   backupSizeBytes: 'backup_size_bytes',
+  /** 0 for each run of a source's canary writer that went well, and nothing for one that did not; Count per source. */
+  canaryNotWritten: 'canary_not_written',
   /** Age of the newest point that is whole in this Region's own vault; Count of hours per source. */
   backupAgeHours: 'backup_age_hours',
   /** 1 when a heartbeat was due and did not leave the account, else 0; per plan. */

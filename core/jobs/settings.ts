@@ -66,6 +66,11 @@ export const failJobSettingsSchema = reporterSchema;
 export const deadManSettingsSchema = vaultUserSchema;
 export const heartbeatSettingsSchema = reporterSchema;
 
+export const canaryWriterSettingsSchema = z.object({
+  ...planSettings,
+  HOLDFAST_SOURCE: sourceIdSchema.describe('The source that canaries are written into.'),
+});
+
 /** What a task definition sets once, the same for every job. */
 export const taskStaticSettingsSchema = z.object({
   ...planSettings,
@@ -165,6 +170,11 @@ export const taskJobSettingsSchema = z.object({
     .describe(
       'Newer recovery points that `latest` could not take, as JSON `[{id, code}]`; told with the result.',
     ),
+  HOLDFAST_CANARY_KEY_SECRET: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Secrets Manager name of the key that the source's canaries are signed with."),
   HOLDFAST_TARGET: z.string().min(1).optional().describe('The target of the plan that is restored into.'),
 });
 
@@ -186,6 +196,7 @@ export type ClaimJobEnvironment = EnvironmentOf<typeof claimJobSettingsSchema>;
 export type CheckCopyEnvironment = EnvironmentOf<typeof checkCopySettingsSchema>;
 export type FinishJobEnvironment = EnvironmentOf<typeof finishJobSettingsSchema>;
 export type FailJobEnvironment = EnvironmentOf<typeof failJobSettingsSchema>;
+export type CanaryWriterEnvironment = EnvironmentOf<typeof canaryWriterSettingsSchema>;
 export type DeadManEnvironment = EnvironmentOf<typeof deadManSettingsSchema>;
 export type HeartbeatEnvironment = EnvironmentOf<typeof heartbeatSettingsSchema>;
 export type TaskStaticEnvironment = EnvironmentOf<typeof taskStaticSettingsSchema>;

@@ -1,4 +1,4 @@
-import type { Plan } from './plan.ts';
+import type { Plan, SourcePlan } from './plan.ts';
 import { deploymentNames } from './names.ts';
 
 /** What there is to know about one kind of alarm. */
@@ -12,6 +12,8 @@ export interface AlarmFacts {
   readonly tells: 'event' | 'state';
   /** One alarm for each source, or one for the plan. */
   readonly per: 'source' | 'plan';
+  /** Sources that have it, of one for each source. @default - all */
+  readonly sources?: (source: SourcePlan) => boolean;
   /** The Region that has it. @default - both */
   readonly only?: 'primary' | 'standby';
   /** Plans that have it. @default - all */
@@ -116,6 +118,12 @@ export const alarmKinds = {
     per: 'plan',
     rule: true,
   },
+  'canary-not-written': {
+    says: 'No canary was written into the source: a restore of a newer point could not measure what was lost.',
+    tells: 'state',
+    per: 'source',
+    sources: ({ canary }) => canary !== undefined,
+  },
   'heartbeat-missing': {
     says: 'No heartbeat left the account: something that would ring is not in place, or the address does not take it.',
     tells: 'state',
@@ -144,10 +152,12 @@ export function alarmName(plan: Pick<Plan, 'name' | 'account'>, kind: AlarmKind,
 export function alarmNames(plan: Plan, role: 'primary' | 'standby'): string[] {
   return Object.entries<AlarmFacts>(alarmKinds)
     .filter(([, { only = role, when }]) => only === role && when?.(plan) !== false)
-    .flatMap(([kind, { per }]) =>
+    .flatMap(([kind, { per, sources }]) =>
       per === 'plan'
         ? [alarmName(plan, kind as AlarmKind)]
-        : plan.sources.map(({ id }) => alarmName(plan, kind as AlarmKind, id)),
+        : plan.sources
+            .filter((source) => sources?.(source) !== false)
+            .map(({ id }) => alarmName(plan, kind as AlarmKind, id)),
     );
 }
 

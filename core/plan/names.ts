@@ -26,7 +26,15 @@ export interface DeploymentNames {
   taskRole(workflow: StateMachineName, source: string, region: string): string;
   taskRoleArn(workflow: StateMachineName, source: string, region: string): string;
   /** Name of a source's schedule within the group. */
-  schedule(workflow: StateMachineName, source: string): string;
+  schedule(workflow: StateMachineName | 'canary', source: string): string;
+  /** Function that writes the canaries of a source. */
+  canaryFunction(source: string): string;
+  /** Database role that it writes as. */
+  canaryUser(source: string): string;
+  /** Secret with the key of a source's canaries; the app makes it, and its copy in the other Region. */
+  canaryKeySecret(source: string): string;
+  /** Secret with the connection of the writer; `holdfast canary install` makes it. */
+  canaryWriterSecret(source: string): string;
   stack(name: StackName): string;
 }
 
@@ -37,6 +45,7 @@ export const lambdaNames = [
   'fail-job',
   'dead-man',
   'heartbeat',
+  'canary-writer',
 ] as const;
 export type LambdaName = (typeof lambdaNames)[number];
 export const stateMachineNames = ['backup', 'restore', 'restore-test'] as const;
@@ -55,6 +64,8 @@ export const postgresMajors = [14, 15, 16, 17, 18] as const;
 
 /** What IAM allows for the name of a role, and EventBridge Scheduler for that of a schedule. */
 const maxNameCharacters = 64;
+/** PostgreSQL cuts longer names without an error. */
+const maxUserCharacters = 63;
 const hashCharacters = 12;
 
 export function deploymentNames(plan: Pick<Plan, 'name' | 'account'>): DeploymentNames {
@@ -83,6 +94,10 @@ export function deploymentNames(plan: Pick<Plan, 'name' | 'account'>): Deploymen
     taskRoleArn: (workflow, source, region) =>
       `arn:aws:iam::${plan.account}:role/${taskRole(workflow, source, region)}`,
     schedule: (workflow, source) => fit(`${source}-${workflow}`),
+    canaryFunction: (source) => fit(`${prefix}-canary-${source}`).replace('.', '-'),
+    canaryUser: (source) => fit(`holdfast_canary_${source.replaceAll('-', '_')}`, maxUserCharacters),
+    canaryKeySecret: (source) => `${prefix}/canary-key/${source}`,
+    canaryWriterSecret: (source) => `${prefix}/canary-writer/${source}`,
     stack: (name) => `Holdfast-${plan.name}-${name}`,
   };
 }
@@ -91,8 +106,8 @@ export function deploymentNames(plan: Pick<Plan, 'name' | 'account'>): Deploymen
  * A name that is too long keeps its readable beginning, and a hash of all of it tells it from others that begin alike. No
  * whole name ends in a dot and twelve hexadecimal digits, so a shortened one never meets it.
  */
-function fit(name: string): string {
-  if (name.length <= maxNameCharacters) return name;
+function fit(name: string, most: number = maxNameCharacters): string {
+  if (name.length <= most) return name;
   const hash = createHash('sha256').update(name).digest('hex').slice(0, hashCharacters);
-  return `${name.slice(0, maxNameCharacters - hashCharacters - 1)}.${hash}`;
+  return `${name.slice(0, most - hashCharacters - 1)}.${hash}`;
 }

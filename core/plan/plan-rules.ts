@@ -1,3 +1,4 @@
+import { canaryRules } from './canary-rules.ts';
 import { connectionRules } from './connection-rules.ts';
 import { formatDuration, parseDuration } from './duration.ts';
 import {
@@ -31,7 +32,11 @@ export function planRules(document: unknown, now: Date): Finding[] {
     ...clearSecrets(document, []),
     ...regionRules(document),
     ...(ids.length === 0 && valueAt(document, ['sources']) !== undefined ? [noSource] : []),
-    ...ids.flatMap((id) => [...objectiveRules(document, id), ...scheduleRules(document, id, now)]),
+    ...ids.flatMap((id) => [
+      ...objectiveRules(document, id),
+      ...scheduleRules(document, id, now),
+      ...canaryRules(document, id),
+    ]),
     ...connectionRules(document),
     ...vaultRules(document),
     ...targetRules(document),

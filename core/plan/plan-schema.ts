@@ -62,7 +62,7 @@ const check = z.strictObject({
     .string()
     .min(1)
     .describe(
-      'A query that returns one row with one boolean, run on restored data by every restore test: true passes.',
+      'A query that returns one row with one boolean, run on restored data by every restore and restore test: true passes.',
     ),
 });
 
@@ -91,6 +91,24 @@ const retention = z
   .describe(
     'Which recovery points must be kept. The lock of the vault has to reach as far. Nothing is deleted by this version.',
   );
+
+const canary = z
+  .strictObject({
+    every: duration
+      .default('60s')
+      .describe(
+        'Time between two rows, `5s` to `1h`, whole minutes from one minute on: what a restore measures is as fine as this. Below a minute the writer runs all the time, for about 9 US dollars a month instead of 1.',
+      ),
+    schema: z
+      .string()
+      .regex(
+        /^(?!pg_)[a-z_][a-z0-9_]{0,62}$/,
+        'up to 63 of a-z, 0-9 and _, not beginning with a digit or pg_',
+      )
+      .default('holdfast')
+      .describe('Schema of the table `canary` in the source.'),
+  })
+  .optional();
 
 const source = z.strictObject({
   engine: z.literal('postgres').describe('What is protected. This version has `postgres`.'),
@@ -133,6 +151,9 @@ const source = z.strictObject({
     .default(4)
     .describe('Tables that are read in parallel; 1 to 64.'),
   retention,
+  canary: canary.describe(
+    'Signed heartbeat rows in the source, by which every restore measures what was lost; `{}` takes the defaults. Without it loss is known by the snapshot only. A function and two secrets for each source, about 1 US dollar a month. After the deployment: `holdfast canary install SOURCE`.',
+  ),
   checks: z.array(check).max(500).default([]).describe('Your own assertions about restored data.'),
 });
 

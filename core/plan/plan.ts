@@ -54,8 +54,15 @@ export interface SourcePlan {
   readonly runTimeSeconds?: number;
   readonly onDdl: 'yield' | 'hold';
   readonly connections: number;
+  /** Signed heartbeat rows in the source. @default none */
+  readonly canary?: CanaryPlan;
   readonly retention: { readonly daily?: number; readonly weekly?: number; readonly monthly?: number };
   readonly checks: readonly { readonly name: string; readonly sql: string }[];
+}
+
+export interface CanaryPlan {
+  readonly everySeconds: number;
+  readonly schema: string;
 }
 
 export interface ConnectionPlan {

@@ -66,6 +66,9 @@ function resolveSource(document: PlanDocument, id: string, now: Date): SourcePla
     onDdl: source.onDdl,
     connections: source.connections,
     retention: source.retention,
+    ...(source.canary !== undefined && {
+      canary: { everySeconds: parseDuration(source.canary.every) ?? 60, schema: source.canary.schema },
+    }),
     checks: source.checks,
   };
 }

@@ -1,4 +1,4 @@
-import type { LambdaName, StateMachineName } from '../../core/plan/names.ts';
+import type { StateMachineName } from '../../core/plan/names.ts';
 import type { Deployment } from '../deployment.ts';
 
 /** Pages of the AWS console, without the host: `https://<region>.console.aws.amazon.com/` stands before them. */
@@ -25,6 +25,6 @@ export function deepLinkToBucket(deployment: Deployment, region: string, bucketR
   return `s3/buckets/${deployment.names.vaultBucket(bucketRegion)}?region=${region}`;
 }
 
-export function deepLinkToFunction(deployment: Deployment, region: string, name: LambdaName): string {
-  return `lambda/home?region=${region}#/functions/${deployment.names.lambda(name)}?tab=monitoring`;
+export function deepLinkToFunction(region: string, functionName: string): string {
+  return `lambda/home?region=${region}#/functions/${functionName}?tab=monitoring`;
 }

@@ -74,7 +74,7 @@ export class Heartbeat extends Construct {
       threshold: 0,
       evaluationPeriods: 2,
       silence: 'bad',
-      deepLink: deepLinkToFunction(deployment, side.region, 'heartbeat'),
+      deepLink: deepLinkToFunction(side.region, deployment.names.lambda('heartbeat')),
     });
   }
 

@@ -1,10 +1,12 @@
 import path from 'node:path';
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import type { NetworkPlan } from '../../core/plan/plan.ts';
 import type { Deployment } from '../deployment.ts';
+import { acknowledge } from './acknowledgements.ts';
 
 export interface HoldfastFunctionProps {
   readonly deployment: Deployment;
@@ -20,7 +22,21 @@ export interface HoldfastFunctionProps {
   readonly memorySizeMb?: number;
   /** @default - named by CloudFormation */
   readonly roleName?: string;
+  /** Name of its log group, below the plan's. @default - the bundle's */
+  readonly logName?: string;
+  /** Where it runs. @default - outside any VPC, with a way to the Internet */
+  readonly network?: NetworkPlan | undefined;
 }
+
+/** What Lambda does for a function in a VPC with the function's own role. */
+const networkInterfaceActions = [
+  'ec2:CreateNetworkInterface',
+  'ec2:DescribeNetworkInterfaces',
+  'ec2:DescribeSubnets',
+  'ec2:DeleteNetworkInterface',
+  'ec2:AssignPrivateIpAddresses',
+  'ec2:UnassignPrivateIpAddresses',
+];
 
 /** A function of ours: newest Node, ARM, bundled beforehand, a role and a log group of its own. */
 export class HoldfastFunction extends Construct {
@@ -30,7 +46,7 @@ export class HoldfastFunction extends Construct {
   constructor(scope: Construct, id: string, props: HoldfastFunctionProps) {
     super(scope, id);
     const logGroup = new logs.LogGroup(this, 'Logs', {
-      logGroupName: `/holdfast/${props.deployment.plan.name}/lambda/${props.bundle}`,
+      logGroupName: `/holdfast/${props.deployment.plan.name}/lambda/${props.logName ?? props.bundle}`,
       retention: logs.RetentionDays.ONE_YEAR,
       removalPolicy: RemovalPolicy.DESTROY,
     });
@@ -59,8 +75,31 @@ export class HoldfastFunction extends Construct {
       memorySize: props.memorySizeMb ?? 512,
       environment: present(props.environment ?? {}),
     });
+    if (props.network !== undefined) this.#join(props.network, props.functionName);
     // The first invocation must find its permissions in place.
     this.function.node.addDependency(this.role);
+  }
+
+  /** As https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html says, which also has the deny: code needs none of it. */
+  #join({ subnetIds, securityGroupIds }: NetworkPlan, functionName: string): void {
+    const resource = this.function.node.defaultChild as lambda.CfnFunction;
+    resource.vpcConfig = { subnetIds: [...subnetIds], securityGroupIds: [...securityGroupIds] };
+    this.role.addToPolicy(new iam.PolicyStatement({ actions: networkInterfaceActions, resources: ['*'] }));
+    const { region, account, partition } = Stack.of(this);
+    const own = `arn:${partition}:lambda:${region}:${account}:function:${functionName}`;
+    this.role.addToPolicy(
+      new iam.PolicyStatement({
+        effect: iam.Effect.DENY,
+        actions: networkInterfaceActions,
+        resources: ['*'],
+        conditions: { ArnEquals: { 'lambda:SourceFunctionArn': own } },
+      }),
+    );
+    acknowledge(
+      this.role,
+      'AwsSolutions-IAM5[Resource::*]',
+      'Lambda itself makes the network interfaces with the role of the function and names none; the code may not.',
+    );
   }
 }
 

@@ -5,7 +5,7 @@ import type { AlarmKind } from '../../core/plan/alarm-catalogue.ts';
 import { assumedRunTimeSeconds, worstLossSeconds } from '../../core/plan/objectives.ts';
 import type { SourcePlan } from '../../core/plan/plan.ts';
 import type { Deployment, Side } from '../deployment.ts';
-import { deepLinkToStateMachine } from './deep-link.ts';
+import { deepLinkToFunction, deepLinkToStateMachine } from './deep-link.ts';
 import { HoldfastAlarm, holdfastMetric } from './holdfast-alarm.ts';
 
 export interface SourceAlarmsProps {
@@ -29,7 +29,8 @@ interface Rule {
   readonly metric: MetricName;
   readonly statistic: 'Maximum' | 'Sum';
   readonly above: number;
-  readonly machine: 'backup' | 'restore' | 'restore-test';
+  /** Where an investigation starts. */
+  readonly machine: 'backup' | 'restore' | 'restore-test' | 'canary';
   readonly periods?: number;
   readonly silence?: 'bad' | 'unchanged';
 }
@@ -39,7 +40,7 @@ export class SourceAlarms extends Construct {
   constructor(scope: Construct, id: string, props: SourceAlarmsProps) {
     super(scope, id);
     const { deployment, side, source, topic } = props;
-    for (const rule of [...eventRules(source), ...ageRules(source, side.role)]) {
+    for (const rule of [...eventRules(source), ...ageRules(source, side.role), ...canaryRules(source)]) {
       new HoldfastAlarm(this, rule.kind, {
         deployment,
         region: side.region,
@@ -48,7 +49,10 @@ export class SourceAlarms extends Construct {
         source: source.id,
         metric: holdfastMetric(deployment, rule.metric, { source: source.id, statistic: rule.statistic }),
         threshold: rule.above,
-        deepLink: deepLinkToStateMachine(deployment, side.region, rule.machine),
+        deepLink:
+          rule.machine === 'canary'
+            ? deepLinkToFunction(side.region, deployment.names.canaryFunction(source.id))
+            : deepLinkToStateMachine(deployment, side.region, rule.machine),
         evaluationPeriods: rule.periods,
         silence: rule.silence,
       });
@@ -90,6 +94,15 @@ function eventRules(source: SourcePlan): Rule[] {
       ...happened,
     },
   ];
+}
+
+/** In both Regions: the writer of the one that is not active runs too, writes nothing and says that all is well. */
+function canaryRules({ canary }: SourcePlan): Rule[] {
+  if (canary === undefined) return [];
+  const metric = { metric: metricNames.canaryNotWritten, statistic: 'Maximum', machine: 'canary' } as const;
+  // Every run missed in two intervals, at least twice: a database restarts now and then.
+  const periods = Math.max(2, Math.ceil((2 * canary.everySeconds) / 300));
+  return [{ kind: 'canary-not-written', ...metric, above: 0, periods, silence: 'bad' }];
 }
 
 /**

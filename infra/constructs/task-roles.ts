@@ -74,15 +74,21 @@ const grants: Readonly<
     vaultOf(props).grantRead(role, source.id);
     grantItems(role, { ...props, source: source.id }, ['GetItem', 'PutItem', 'DeleteItem']);
     const targets = deployment.plan.targets.filter((target) => target.region === side.region);
-    grantSecrets(role, props, targets);
+    grantSecrets(role, props, [...targets, ...canaryKeyOf(source, props)]);
     grantDatabases(role, { ...props, regions: [side.region] }, targets);
   },
-  // Its server is beside it and lets anyone in, so it gets no secret at all.
+  // Its server is beside it and lets anyone in, so it gets no secret that opens anything.
   'restore-test': (role, source, props) => {
     vaultOf(props).grantRead(role, source.id);
     grantItems(role, { ...props, source: source.id }, ['GetItem', 'PutItem', 'DeleteItem']);
+    grantSecrets(role, props, canaryKeyOf(source, props));
   },
 };
+
+/** What verifies canaries; it signs them too, but nobody gets into a source with it. */
+function canaryKeyOf({ id, canary }: SourcePlan, { deployment }: TaskRolesProps) {
+  return canary === undefined ? [] : [{ connection: { secret: deployment.names.canaryKeySecret(id) } }];
+}
 
 /** The job, its lease and mark, and the recovery point. A backup also looks for uploads that earlier jobs left: a query. */
 function grantItems(

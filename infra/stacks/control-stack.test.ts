@@ -40,7 +40,9 @@ describe('schedules', () => {
       });
       const test = schedules.find(({ Name }) => Name === 'shop-db-restore-test');
       expect(test?.['ScheduleExpression']).toBe('cron(37 5 ? * SUN *)');
-      expect(schedules).toHaveLength(2);
+      const canary = schedules.find(({ Name }) => Name === 'shop-db-canary');
+      expect(canary).toMatchObject({ GroupName: 'holdfast-acme', ScheduleExpression: 'rate(1 minute)' });
+      expect(schedules).toHaveLength(3);
     },
   );
 

@@ -1,5 +1,6 @@
 import { Fn, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { CanaryWriters } from '../constructs/canary-writers.ts';
 import { JobFunctions } from '../constructs/job-functions.ts';
 import { JobMachines } from '../constructs/job-machines.ts';
 import { JobSchedules } from '../constructs/job-schedules.ts';
@@ -27,6 +28,7 @@ export class ControlStack extends Stack {
     const functions = new JobFunctions(this, 'Functions', { deployment, side, keys });
     const machines = new JobMachines(this, 'Machines', { deployment, functions, tasks, network });
     const schedules = new JobSchedules(this, 'Schedules', { deployment, machines });
+    new CanaryWriters(this, 'Canaries', { deployment, side, scheduleGroup: schedules });
     new Watch(this, 'Watch', {
       deployment,
       side,

@@ -4,6 +4,7 @@ import type { Plan } from '../../core/plan/plan.ts';
 import { deploySandbox } from '../deploy/deploy.ts';
 import { loadShop } from '../drill/workload/load-shop.ts';
 import { type PostgresServer, startPostgres } from '../postgres/postgres-server.ts';
+import { runHoldfast } from '../run-holdfast.ts';
 import { type Sandbox, startSandbox } from '../sandbox.ts';
 
 export interface WorldOptions {
@@ -70,6 +71,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     signal.throwIfAborted();
     const [shop, restored] = based.value;
     await storeSecrets(sandboxed.value, plan, { shop, restored });
+    if (options.deploy) await installCanaries(sandboxed.value, options, shop);
     const ports = { shop: shop.server.port, restored: restored.server.port };
     const sandbox = sandboxed.value;
     const regions = [plan.regions.primary, plan.regions.standby];
@@ -77,6 +79,18 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   } catch (error) {
     await down();
     throw error;
+  }
+}
+
+/** By the product's own command, as the plan's source has one. */
+async function installCanaries(
+  sandbox: Sandbox,
+  { plan, planFile }: WorldOptions,
+  shop: Database,
+): Promise<void> {
+  for (const { id } of plan.sources.filter(({ canary }) => canary !== undefined)) {
+    const args = ['canary', 'install', id, '--url', shop.server.url('shop')];
+    await runHoldfast({ sandbox, region: plan.regions.primary, planFile, args });
   }
 }
 

@@ -12,6 +12,8 @@ const plan = {
   sources: [{ id: 'shop-db', objectives: { rpoSeconds: 60, rtoSeconds: 600 } }],
 } as unknown as Plan;
 
+const canary = (seconds: number) => ({ at: after(seconds).toISOString(), by: 'canary' as const });
+
 /** A drill that went through: 60 s of data lost, recovered after 600 s, both exactly as promised. */
 function finished(options: Partial<DrillOptions> = {}): Drill {
   const { signal } = new AbortController();
@@ -21,7 +23,7 @@ function finished(options: Partial<DrillOptions> = {}): Drill {
   Object.assign(drill.state, {
     plan,
     disasterAt,
-    newestCanaryAt: after(-60),
+    recoveredTo: canary(-60),
     validatedAt: after(600),
     checks: [{ name: 'row counts', ok: true, detail: '' }],
   });
@@ -43,9 +45,10 @@ describe('assembleReport', () => {
   });
 
   it.each<[string, (drill: Drill) => void]>([
-    ['more data was lost than promised', ({ state }) => (state.newestCanaryAt = after(-60.001))],
+    ['more data was lost than promised', ({ state }) => (state.recoveredTo = canary(-60.001))],
     ['it took longer than promised', ({ state }) => (state.validatedAt = after(600.001))],
-    ['no canary was found', ({ state }) => delete state.newestCanaryAt],
+    ['nothing was restored', ({ state }) => delete state.recoveredTo],
+    ['no genuine canary was found', ({ state }) => (state.recoveredTo = { ...canary(-1), by: 'snapshot' })],
     ['nothing was validated', ({ state }) => delete state.validatedAt],
     ['a check did not hold', ({ state }) => state.checks.push({ name: 'x', ok: false, detail: '' })],
     ['a step failed', ({ steps }) => steps.push({ ...steps[0]!, ok: false })],
@@ -58,9 +61,16 @@ describe('assembleReport', () => {
 
   it('does not ask for canaries in a database that is not written to', () => {
     const drill = finished({ source: 'postgres://u@h/d' });
-    delete drill.state.newestCanaryAt;
+    drill.state.recoveredTo = { ...canary(-30), by: 'snapshot' };
+    drill.state.notChecked.push('canary: none installed');
     const report = assembleReport(drill, undefined);
-    expect([report.ok, report.measured.rpoSeconds]).toEqual([true, null]);
-    expect(report.notMeasured).toHaveLength(1);
+    expect(report).toMatchObject({
+      ok: true,
+      measured: { rpoSeconds: 30 },
+      rpoBy: 'snapshot',
+      notChecked: ['canary: none installed'],
+    });
+    expect(report.notMeasured).toHaveLength(2);
+    expect(report.moments).not.toHaveProperty('recoveredCanaryAt');
   });
 });

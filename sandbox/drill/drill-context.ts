@@ -1,3 +1,4 @@
+import type { Reach } from '../../core/canary/reach.ts';
 import type { CheckResult } from '../../core/engines/engine.ts';
 import type { PostgresConnection } from '../../core/engines/postgres/connection.ts';
 import { HoldfastError } from '../../core/errors.ts';
@@ -40,7 +41,9 @@ export interface DrillState {
   recoveryPoints: BackedUp[];
   chosen?: string;
   disasterAt?: Date;
-  newestCanaryAt?: Date;
+  /** How far the restored data reaches. */
+  recoveredTo?: Reach;
+  notChecked: string[];
   validatedAt?: Date;
   lost: DrillReport['lost'];
   checks: CheckResult[];
@@ -68,6 +71,7 @@ export class Drill {
     recoveryPoints: [],
     lost: { acknowledged: null, missing: null },
     checks: [],
+    notChecked: [],
     missingRanges: [],
   };
 

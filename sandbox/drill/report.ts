@@ -72,6 +72,10 @@ export const reportSchema = z.strictObject({
       usedFor: z.enum(['restore', 'restore test', 'nothing']),
     }),
   ),
+  /** What `measured.rpoSeconds` counts from: the newest genuine canary, or the snapshot. */
+  rpoBy: z.enum(['canary', 'snapshot']).nullable(),
+  /** What the checks of the restored data left out, each with its reason. */
+  notChecked: z.array(z.string()),
   notMeasured: z.array(z.string()),
   machine: z.string(),
 });

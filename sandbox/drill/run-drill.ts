@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import path from 'node:path';
 import { HoldfastError } from '../../core/errors.ts';
@@ -19,17 +18,15 @@ import type { Terminal } from './terminal.ts';
 /** The disaster from beginning to end. Whatever fails, the report is written and nothing keeps running. */
 export async function runDrill(options: DrillOptions, terminal: Terminal): Promise<DrillReport> {
   const drill = new Drill(options, terminal);
-  // Signs the canaries; made for this drill alone and kept nowhere.
-  const canaryKey = randomBytes(32);
   let failure: DrillReport['failure'];
   terminal.title('Holdfast drill: back up, lose a Region, recover, prove it');
   try {
-    await prepare(drill, canaryKey);
+    await prepare(drill);
     await backUp(drill, 'first backup, as scheduled');
     await backUp(drill, 'second backup');
     await strike(drill);
     await recover(drill);
-    await validate(drill, canaryKey);
+    await validate(drill);
     await testRestore(drill);
     failOnBrokenChecks(drill);
   } catch (error) {

@@ -1,3 +1,5 @@
+import { readCanaryKey } from '../../core/jobs/canary-key.aws.ts';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { CheckOrder } from '../../core/jobs/restore-and-check.ts';
 import { runRestore } from '../../core/jobs/run-restore.ts';
 import { runRestoreTest } from '../../core/jobs/run-restore-test.ts';
@@ -24,7 +26,20 @@ function passedOver({ HOLDFAST_PASSED_OVER: points }: TaskContext['settings']) {
 
 function checksOf(settings: TaskContext['settings']): CheckOrder {
   const { HOLDFAST_CHECKS: assertions = [], HOLDFAST_CHECKS_LEFT_OUT: assertionsLeftOut = 0 } = settings;
-  return { assertions, assertionsLeftOut };
+  const { HOLDFAST_CANARY_KEY_SECRET: secret } = settings;
+  return {
+    assertions,
+    assertionsLeftOut,
+    ...(secret !== undefined && { canaryKey: () => readCanaryKey(keyClient(), secret) }),
+  };
+}
+
+/** With a limit: a restore that is done must not wait for a service that does not answer. */
+function keyClient(): SecretsManagerClient {
+  return new SecretsManagerClient({
+    maxAttempts: 3,
+    requestHandler: { connectionTimeout: 3000, requestTimeout: 10_000 },
+  });
 }
 
 async function restoreTest(task: TaskContext) {

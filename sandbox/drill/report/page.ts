@@ -203,9 +203,15 @@ function loss(report: DrillReport): Html {
       <ul>
         ${report.notMeasured.map((line) => html`<li>${line}</li>`)}
       </ul>`;
+  const unchecked =
+    report.notChecked.length > 0 &&
+    html`<p>Not checked in the restored data:</p>
+      <ul>
+        ${report.notChecked.map((line) => html`<li>${line}</li>`)}
+      </ul>`;
   return html`<section>
     <h2>What was lost</h2>
-    ${sentences.map((sentence) => html`<p>${sentence}</p>`)}${rest}
+    ${sentences.map((sentence) => html`<p>${sentence}</p>`)}${rest}${unchecked}
   </section>`;
 }
 

@@ -67,6 +67,8 @@ export function exampleReport(changes: Partial<DrillReport> = {}): DrillReport {
         usedFor: 'restore',
       },
     ],
+    rpoBy: 'canary',
+    notChecked: [],
     notMeasured: [],
     machine: '2 cores, 24 GB',
     ...changes,

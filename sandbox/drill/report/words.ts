@@ -77,13 +77,19 @@ export const aloneCheck = (lostRegion: string) => `the recovery did not need ${l
 /** What a step is called that makes a fault on purpose begins with this. */
 export const sabotageStep = 'sabotage: ';
 
+function snapshotLoss({ measured: { rpoSeconds } }: DrillReport): string {
+  return rpoSeconds === null
+    ? ''
+    : ` The snapshot that came back was taken ${sayDuration(rpoSeconds)} before the disaster.`;
+}
+
 /** What was lost, in sentences that need no glossary. */
 export function sayLoss(report: DrillReport): readonly string[] {
   const { lost, measured, moments } = report;
   if (lost.acknowledged === null || lost.missing === null) {
     return [
       report.source.kind === 'own'
-        ? 'Nothing was written into your database during the drill, so there was nothing to count. What you would lose in a real disaster is what was written after the last protected recovery point.'
+        ? `Nothing was written into your database during the drill, so there was nothing to count.${snapshotLoss(report)} In a real disaster you lose what was written after the snapshot of the last protected recovery point.`
         : 'The drill ended before the restored data could be compared with what its writers had been told was safe.',
     ];
   }

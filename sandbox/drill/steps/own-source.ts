@@ -22,6 +22,8 @@ export function planFileFor(source: PostgresConnection | undefined, folder: stri
   // A plan of another content has another name: what is built for it is kept under that.
   document.set('name', `drill-${source.tls}`);
   document.deleteIn(['sources', 'shop-db', 'checks']);
+  // Nothing is installed in it.
+  document.deleteIn(['sources', 'shop-db', 'canary']);
   document.setIn(['sources', 'shop-db', 'connection', 'tls'], source.tls);
   const file = path.join(folder, 'holdfast.yaml');
   fs.writeFileSync(file, document.toString());

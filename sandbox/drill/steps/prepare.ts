@@ -1,5 +1,10 @@
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { PostgresConnection } from '../../../core/engines/postgres/connection.ts';
+import { HoldfastError } from '../../../core/errors.ts';
+import { readCanaryKey } from '../../../core/jobs/canary-key.aws.ts';
+import { deploymentNames } from '../../../core/plan/names.ts';
+import { runHoldfast } from '../../run-holdfast.ts';
 import { startPostgres } from '../../postgres/postgres-server.ts';
 import { startSandbox } from '../../sandbox.ts';
 import { deploySandbox } from '../../deploy/deploy.ts';
@@ -13,7 +18,7 @@ import { clientSettings } from './run-machine.ts';
 export const databaseName = 'shop';
 
 /** The sandbox with the deployed app, and beside it the database that is to be protected. */
-export async function prepare(drill: Drill, canaryKey: Buffer): Promise<void> {
+export async function prepare(drill: Drill): Promise<void> {
   const { state, options } = drill;
   if (options.source !== undefined) await lookAtSource(drill, options.source);
   // Both to their end, also when one fails: what the other has begun by then must be known to be shut down.
@@ -22,13 +27,42 @@ export async function prepare(drill: Drill, canaryKey: Buffer): Promise<void> {
     state.own === undefined ? loadDatabase(drill) : Promise.resolve(),
   ]);
   for (const result of results) if (result.status === 'rejected') throw result.reason;
-  if (state.own === undefined) {
-    const database = made(state.database, 'database');
-    state.writer = await startLiveWriter(database, databaseName, canaryKey);
-    state.writesBeganAt = new Date();
-  }
   const connection = state.own ?? made(state.database, 'database').connectionTo(databaseName);
   await storeSecret(drill, { region: 'primary', connection });
+  if (state.own === undefined) await startWriting(drill);
+}
+
+/** The canary by the product's own command and its deployed writer, then everything that writes until the disaster. */
+async function startWriting(drill: Drill): Promise<void> {
+  const { state } = drill;
+  const plan = made(state.plan, 'plan');
+  const source = made(plan.sources[0], 'source').id;
+  const database = made(state.database, 'database');
+  await drill.step('install the canary', 'primary', async () => {
+    const region = plan.regions.primary;
+    await runHoldfast({
+      sandbox: made(state.sandbox, 'sandbox'),
+      planFile: made(state.planFile, 'plan file'),
+      region,
+      args: ['canary', 'install', source, '--url', database.url(databaseName)],
+    });
+    const names = deploymentNames(plan);
+    await invoke(new LambdaClient(clientSettings(drill, region)), names.canaryFunction(source));
+    const secrets = new SecretsManagerClient(clientSettings(drill, region));
+    const key = await readCanaryKey(secrets, names.canaryKeySecret(source));
+    state.writer = await startLiveWriter(database, databaseName, key);
+    state.writesBeganAt = new Date();
+    return 'holdfast canary install; its deployed writer has written, and one row a second follows until the disaster';
+  });
+}
+
+/** As its schedule would. @throws SANDBOX with what it says when it fails */
+async function invoke(client: LambdaClient, FunctionName: string): Promise<void> {
+  const { FunctionError, Payload } = await client.send(new InvokeCommand({ FunctionName, Payload: '{}' }));
+  const said = Payload?.transformToString() ?? '';
+  client.destroy();
+  if (FunctionError !== undefined || !said.includes('"written"'))
+    throw new HoldfastError('SANDBOX', `${FunctionName} wrote no canary: ${said}`);
 }
 
 async function deploy(drill: Drill): Promise<void> {
@@ -53,7 +87,7 @@ async function loadDatabase(drill: Drill): Promise<void> {
       database: databaseName,
       scale: drill.options.scale,
     });
-    return `${sayBytes(drill.state.sourceBytes)}; orders, pgbench and a signed canary each second go on being written`;
+    return `${sayBytes(drill.state.sourceBytes)}; orders and pgbench go on being written`;
   });
 }
 

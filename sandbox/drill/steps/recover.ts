@@ -1,9 +1,7 @@
-import { execFile } from 'node:child_process';
-import path from 'node:path';
-import { promisify } from 'node:util';
 import type { CheckResult } from '../../../core/engines/engine.ts';
 import { HoldfastError } from '../../../core/errors.ts';
 import { startPostgres } from '../../postgres/postgres-server.ts';
+import { runHoldfast } from '../../run-holdfast.ts';
 import { type Drill, made } from '../drill-context.ts';
 import { sayCount, sayDuration } from '../report/words.ts';
 import { loseCatalogue } from './lose-catalogue.ts';
@@ -11,8 +9,6 @@ import { storeSecret } from './prepare.ts';
 import { openCatalog, runMachine } from './run-machine.ts';
 import { sabotage } from './sabotage.ts';
 import { checkWithoutLostRegion } from './without-lost-region.ts';
-
-const projectRoot = path.resolve(import.meta.dirname, '../../..');
 
 /** In the standby Region alone: catalogue, recovery point, new database, restore. */
 export async function recover(drill: Drill): Promise<void> {
@@ -23,7 +19,12 @@ export async function recover(drill: Drill): Promise<void> {
   await sabotage(drill, 'object');
   await drill.step('rebuild the catalogue', 'standby', async () => {
     const lost = await loseCatalogue(drill);
-    await holdfast(drill, ['catalog', 'rebuild', '--region', region, '--peer-lost']);
+    await runHoldfast({
+      sandbox: made(state.sandbox, 'sandbox'),
+      planFile: made(state.planFile, 'plan file'),
+      region,
+      args: ['catalog', 'rebuild', '--peer-lost'],
+    });
     const points = await openCatalog(drill, region).listRecoveryPoints({ source, limit: 20 });
     const usable = points.filter((point) => point.state !== 'arriving');
     state.checks.push(checkProtected(drill, new Set(usable.map(({ id }) => id))));
@@ -91,17 +92,4 @@ export async function testRestore(drill: Drill): Promise<void> {
     }
     return `${other} PASSED: ${sayCount(result.rows)} rows, ${result.checks?.length ?? 0} checks, scratch server stopped`;
   });
-}
-
-/** The product's own command, as somebody on call would type it, against the sandbox. */
-async function holdfast(drill: Drill, args: readonly string[]): Promise<{ entries: unknown[] }> {
-  const sandbox = made(drill.state.sandbox, 'sandbox');
-  const { standby } = made(drill.state.plan, 'plan').regions;
-  const program = path.join(projectRoot, 'cli/main.ts');
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [program, ...args, '--plan', made(drill.state.planFile, 'plan file'), '--json'],
-    { env: { PATH: process.env['PATH'], ...sandbox.environment(standby) }, maxBuffer: 16 << 20 },
-  );
-  return JSON.parse(stdout) as { entries: unknown[] };
 }

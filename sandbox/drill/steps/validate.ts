@@ -1,5 +1,7 @@
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { CheckResult } from '../../../core/engines/engine.ts';
+import { readCanaryKey } from '../../../core/jobs/canary-key.aws.ts';
 import { createPostgresEngine } from '../../../core/engines/postgres/postgres-engine.ts';
 import { deploymentNames } from '../../../core/plan/names.ts';
 import { manifestKey } from '../../../core/vault/layout.ts';
@@ -12,13 +14,13 @@ import { sabotage } from './sabotage.ts';
 import { checkWithoutLostRegion } from './without-lost-region.ts';
 
 /** Is it all there, and is it right? Only then does the clock of the recovery stop. */
-export async function validate(drill: Drill, canaryKey: Buffer): Promise<void> {
+export async function validate(drill: Drill): Promise<void> {
   const { state } = drill;
   await sabotage(drill, 'data');
   await sabotage(drill, 'region');
   await drill.step('validate the restored data', 'standby', async () => {
     const content = await checkContent(drill);
-    const comparison = await compare(drill, canaryKey);
+    const comparison = await compare(drill);
     const checks = [...content, ...(comparison?.checks ?? []), checkWithoutLostRegion(drill, aloneCheck)];
     state.checks.push(...checks);
     if (checks.some((check) => !check.ok)) throw checksFailed(state.checks);
@@ -30,15 +32,22 @@ export async function validate(drill: Drill, canaryKey: Buffer): Promise<void> {
   });
 }
 
-/** The engine's own checks against what the manifest says, and the plan's assertions. */
+/** The checks that ended the restore once more, on what is there now, and how far that reaches. */
 async function checkContent(drill: Drill): Promise<CheckResult[]> {
   const source = made(made(drill.state.plan, 'plan').sources[0], 'source');
-  const { checks } = await createPostgresEngine().check({
+  const { state } = drill;
+  const plan = made(state.plan, 'plan');
+  const secrets = new SecretsManagerClient(clientSettings(drill, plan.regions.standby));
+  const key = deploymentNames(plan).canaryKeySecret(source.id);
+  const { checks, notChecked, recoveredTo } = await createPostgresEngine().check({
+    ...(source.canary !== undefined && { canaryKey: await readCanaryKey(secrets, key) }),
     connection: made(drill.state.restored, 'restored server').connection,
     manifest: await readManifest(drill),
     assertions: source.checks,
     signal: drill.options.signal,
   });
+  state.notChecked = [...notChecked];
+  state.recoveredTo = recoveredTo;
   return [...checks];
 }
 
@@ -59,16 +68,16 @@ async function readManifest(drill: Drill): Promise<Manifest> {
 }
 
 /** What the writers were told was safe, against what came back; nothing of the kind in somebody else's database. */
-async function compare({ state }: Drill, canaryKey: Buffer) {
+async function compare({ state }: Drill) {
   const { writer } = state;
   if (writer === undefined) return undefined;
-  const found = await compareWithAcknowledged(made(state.restored, 'restored server'), 'postgres', {
-    acknowledged: writer.acknowledged,
-    canaryKey,
-  });
+  const found = await compareWithAcknowledged(
+    made(state.restored, 'restored server'),
+    'postgres',
+    writer.acknowledged,
+  );
   state.lost = { acknowledged: found.acknowledged, missing: found.missing.length };
   state.missingRanges = ranges(found.missing);
-  if (found.newestCanary?.signatureValid === true) state.newestCanaryAt = found.newestCanary.writtenAt;
   return found;
 }
 

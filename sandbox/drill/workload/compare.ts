@@ -1,6 +1,5 @@
 import type { CheckResult } from '../../../core/engines/engine.ts';
 import { type PostgresServer } from '../../postgres/postgres-server.ts';
-import { isCanarySignatureValid } from './canary.ts';
 import { type Acknowledged, firstLiveNumber } from './live-writer.ts';
 import { sql } from './load-shop.ts';
 
@@ -10,8 +9,6 @@ export interface Comparison {
   readonly present: number;
   /** Numbers of the orders that were acknowledged and are not there. */
   readonly missing: readonly number[];
-  readonly newestCanary:
-    { readonly seq: number; readonly writtenAt: Date; readonly signatureValid: boolean } | undefined;
   readonly checks: readonly CheckResult[];
 }
 
@@ -19,7 +16,7 @@ export interface Comparison {
 export async function compareWithAcknowledged(
   server: PostgresServer,
   database: string,
-  expected: { readonly acknowledged: readonly Acknowledged[]; readonly canaryKey: Buffer },
+  acknowledged: readonly Acknowledged[],
 ): Promise<Comparison> {
   const found = await sql<{ number: string }>(
     server,
@@ -27,26 +24,12 @@ export async function compareWithAcknowledged(
     `select number from shop.orders where number >= ${firstLiveNumber}`,
   );
   const there = new Set(found.map((row) => Number(row.number)));
-  const missing = expected.acknowledged.map((order) => order.number).filter((number) => !there.has(number));
-  const [canary] = await sql<{ seq: string; written_at: Date; signature: string }>(
-    server,
-    database,
-    'select seq, written_at, signature from holdfast.canary order by seq desc limit 1',
-  );
-  const newest =
-    canary === undefined
-      ? undefined
-      : { seq: Number(canary.seq), writtenAt: canary.written_at, signature: canary.signature };
-  const newestCanary =
-    newest === undefined
-      ? undefined
-      : { ...newest, signatureValid: isCanarySignatureValid(expected.canaryKey, newest) };
+  const missing = acknowledged.map((order) => order.number).filter((number) => !there.has(number));
   return {
-    acknowledged: expected.acknowledged.length,
-    present: expected.acknowledged.length - missing.length,
+    acknowledged: acknowledged.length,
+    present: acknowledged.length - missing.length,
     missing,
-    newestCanary,
-    checks: [...(await consistencyChecks(server, database)), prefixCheck(there), canaryCheck(newestCanary)],
+    checks: [...(await consistencyChecks(server, database)), prefixCheck(there)],
   };
 }
 
@@ -90,15 +73,5 @@ function prefixCheck(there: ReadonlySet<number>): CheckResult {
     ok: gap === undefined,
     detail:
       gap === undefined ? `${there.size} orders in sequence` : `order ${gap} is missing before the last one`,
-  };
-}
-
-function canaryCheck(canary: Comparison['newestCanary']): CheckResult {
-  const name = 'newest canary carries a valid signature';
-  if (canary === undefined) return { name, ok: false, detail: 'no canary was found' };
-  return {
-    name,
-    ok: canary.signatureValid,
-    detail: `canary ${canary.seq} of ${canary.writtenAt.toISOString()}${canary.signatureValid ? '' : ' is not what was signed'}`,
   };
 }

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 import pg from 'pg';
-import { HoldfastError } from '../../../core/errors.ts';
+import type { CanaryKey } from '../../../core/canary/canary.ts';
+import { openCanaryWriter } from '../../../core/engines/postgres/canary-table.ts';
+import { HoldfastError, isHoldfastError } from '../../../core/errors.ts';
 import { type PostgresServer, postgresBinDirectory } from '../../postgres/postgres-server.ts';
-import { signCanary } from './canary.ts';
 import { toolEnvironment } from './load-shop.ts';
 
 /** Orders written while the drill runs are numbered from here on, one after another. */
@@ -17,7 +18,6 @@ export interface Acknowledged {
 
 export interface LiveWriter {
   readonly acknowledged: readonly Acknowledged[];
-  readonly newestCanary: () => { readonly seq: number; readonly writtenAt: Date } | undefined;
   /**
    * Ends by itself when the database is killed; then this only waits.
    * @throws SANDBOX when a writer had stopped before: then less was written than the drill believes
@@ -25,11 +25,11 @@ export interface LiveWriter {
   stop(): Promise<void>;
 }
 
-/** Keeps writing: numbered orders, pgbench's transactions, and one signed canary a second. */
+/** Keeps writing: numbered orders, pgbench's transactions, and one canary a second, by the product's own writer. @throws CANARY_NOT_FOUND before it is installed */
 export async function startLiveWriter(
   server: PostgresServer,
   database: string,
-  canaryKey: Buffer,
+  canaryKey: CanaryKey,
 ): Promise<LiveWriter> {
   const writer = new Writer(server, database, canaryKey);
   await writer.start();
@@ -40,24 +40,22 @@ class Writer implements LiveWriter {
   readonly acknowledged: Acknowledged[] = [];
   readonly #server: PostgresServer;
   readonly #database: string;
-  readonly #key: Buffer;
+  readonly #key: CanaryKey;
   readonly #loops: Promise<void>[] = [];
   #pgbench: ChildProcess | undefined;
   #stopping = false;
   #fault: Error | undefined;
-  #canary: { seq: number; writtenAt: Date } | undefined;
+  #canaries = 0;
 
-  constructor(server: PostgresServer, database: string, key: Buffer) {
+  constructor(server: PostgresServer, database: string, key: CanaryKey) {
     this.#server = server;
     this.#database = database;
     this.#key = key;
   }
 
-  readonly newestCanary = () => this.#canary;
-
   async start(): Promise<void> {
     this.#begin(20, (client, turn) => this.#order(client, turn));
-    this.#begin(1_000, (client, turn) => this.#writeCanary(client, turn));
+    this.#loops.push(this.#writeCanaries().catch((error: Error) => this.#fail(error)));
     this.#pgbench = spawn(
       path.join(postgresBinDirectory(this.#server.major), 'pgbench'),
       ['-n', '-c', '1', '-R', '25', '-T', '86400'],
@@ -72,8 +70,7 @@ class Writer implements LiveWriter {
       if (!this.#stopping && code === 0) this.#fail(new Error('pgbench ended by itself'));
     });
     // The first canary must be there before anything is promised.
-    while (this.#canary === undefined && !this.#stopping)
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    while (this.#canaries === 0 && !this.#stopping) await new Promise((resolve) => setTimeout(resolve, 20));
     if (this.#fault !== undefined) await this.stop();
   }
 
@@ -138,14 +135,22 @@ class Writer implements LiveWriter {
     this.acknowledged.push({ number, at: new Date() });
   }
 
-  async #writeCanary(client: pg.Client, turn: number): Promise<void> {
-    const writtenAt = new Date();
-    const seq = turn + 1;
-    await client.query('insert into holdfast.canary (seq, written_at, signature) values ($1, $2, $3)', [
-      seq,
-      writtenAt.toISOString(),
-      signCanary(this.#key, seq, writtenAt),
-    ]);
-    this.#canary = { seq, writtenAt };
+  async #writeCanaries(): Promise<void> {
+    const connection = this.#server.connectionTo(this.#database);
+    const { signal } = new AbortController();
+    const writer = await openCanaryWriter({ connection, signal }, this.#key);
+    try {
+      while (!this.#stopping) {
+        await writer.write(new Date());
+        this.#canaries += 1;
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+      }
+    } catch (error) {
+      // The disaster itself.
+      if (!isHoldfastError(error, 'SOURCE_UNREACHABLE')) throw error;
+      this.#stopping = true;
+    } finally {
+      await writer.close();
+    }
   }
 }

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { canaryKey } from '../../../core/canary/canary.ts';
+import { installCanary } from '../../../core/engines/postgres/canary-table.ts';
 import { type PostgresServer, startPostgres } from '../../postgres/postgres-server.ts';
 import { compareWithAcknowledged } from './compare.ts';
 import { firstLiveNumber, startLiveWriter } from './live-writer.ts';
@@ -6,10 +8,16 @@ import { loadShop, sql } from './load-shop.ts';
 import { Prose, Random } from './random.ts';
 
 let server: PostgresServer;
-const key = Buffer.alloc(32, 7);
+const key = canaryKey(Buffer.alloc(32, 7));
+const install = (at: PostgresServer) =>
+  installCanary(
+    { connection: at.connectionTo('shop'), signal: new AbortController().signal },
+    { schema: 'holdfast', writer: 'holdfast_canary', login: { password: 'x' } },
+  );
 beforeAll(async () => {
   server = await startPostgres();
   await loadShop(server, { database: 'shop', scale: 0.01 });
+  await install(server);
 });
 afterAll(() => server.destroy());
 
@@ -25,6 +33,7 @@ describe('live writer', () => {
   it('ends quietly when the server is killed, and remembers what was acknowledged', async () => {
     const doomed = await startPostgres();
     await loadShop(doomed, { database: 'shop', scale: 0.005 });
+    await install(doomed);
     const writer = await startLiveWriter(doomed, 'shop', key);
     await new Promise((resolve) => setTimeout(resolve, 500));
     await doomed.kill();
@@ -58,10 +67,15 @@ describe('workload', () => {
     await writer.stop();
     const acknowledged = [...writer.acknowledged];
     expect(acknowledged.length).toBeGreaterThan(10);
-    const whole = await compareWithAcknowledged(server, 'shop', { acknowledged, canaryKey: key });
+    const whole = await compareWithAcknowledged(server, 'shop', acknowledged);
     expect(whole.missing).toEqual([]);
     expect(whole.checks.filter((check) => !check.ok)).toEqual([]);
-    expect(whole.newestCanary).toMatchObject({ seq: writer.newestCanary()?.seq, signatureValid: true });
+    const [canaries] = await sql<{ written: number }>(
+      server,
+      'shop',
+      'select count(*)::int as written from holdfast.canary',
+    );
+    expect(canaries?.written).toBeGreaterThan(1);
 
     await sql(
       server,
@@ -69,18 +83,12 @@ describe('workload', () => {
       `delete from shop.order_items where order_id = (select id from shop.orders where number = ${firstLiveNumber + 3})`,
     );
     await sql(server, 'shop', `delete from shop.orders where number = ${firstLiveNumber + 3}`);
-    await sql(
-      server,
-      'shop',
-      `update holdfast.canary set signature = repeat('0', 64) where seq = (select max(seq) from holdfast.canary)`,
-    );
     await sql(server, 'shop', `update shop.orders set total = total + 1 where id = 1`);
-    const broken = await compareWithAcknowledged(server, 'shop', { acknowledged, canaryKey: key });
+    const broken = await compareWithAcknowledged(server, 'shop', acknowledged);
     expect(broken.missing).toEqual([firstLiveNumber + 3]);
     expect(broken.checks.filter((check) => !check.ok).map((check) => check.name)).toEqual([
       'every order total is the sum of its items',
       'live orders end at one moment, without a gap',
-      'newest canary carries a valid signature',
     ]);
   });
 });
