@@ -68,7 +68,7 @@ export function onlySource({ sources }: Plan): string {
 
 /** Runs work against a Region and says what to try when the Region, the deployment or the credentials are not there. */
 export async function inRegion<T>(
-  deployment: Pick<Deployment, 'region' | 'peerRegion' | 'names'>,
+  deployment: Pick<Deployment, 'region' | 'peerRegion' | 'names' | 'planFile'>,
   work: () => Promise<T>,
 ): Promise<T> {
   try {
@@ -110,7 +110,7 @@ export function isSilence(error: unknown): boolean {
 
 function explained(
   error: unknown,
-  { region, peerRegion, names }: Pick<Deployment, 'region' | 'peerRegion' | 'names'>,
+  { region, peerRegion, names, planFile }: Pick<Deployment, 'region' | 'peerRegion' | 'names' | 'planFile'>,
 ): unknown {
   const elsewhere = `is ${region} impaired? the other Region may answer: --region ${peerRegion}`;
   if (error instanceof HoldfastError) {
@@ -119,7 +119,7 @@ function explained(
   }
   const { name, code } = (error ?? {}) as { readonly name?: string; readonly code?: string };
   if (missingNames.includes(name ?? '')) {
-    const hint = 'deploy the plan first: npx cdk deploy --all; or is this another account?';
+    const hint = `holdfast doctor --plan ${planFile} --region ${region} says whose credentials these are and how to deploy`;
     return new HoldfastError('DEPLOYMENT_NOT_FOUND', `${names.prefix} is not deployed in ${region}`, {
       cause: error,
       hint,

@@ -4,6 +4,9 @@ import type { Vault } from '../../core/vault/vault.ts';
 import { clientSettings, type Deployment } from './deployment.ts';
 import { type PinnedKey, requireSameKey } from './pinned-key.ts';
 
+/** A person waits, and the other Region may answer at once: far below what a task takes. */
+const retrySeconds = 8;
+
 /** The vault of a Region with its KMS keys, found by their aliases. @throws SIGNING_KEY_CHANGED */
 export async function openDeployedVault(
   { names, plan, region }: Pick<Deployment, 'names' | 'plan' | 'region'>,
@@ -18,6 +21,7 @@ export async function openDeployedVault(
   return openVault({
     url: `s3://${names.vaultBucket(region)}`,
     region,
+    retrySeconds,
     keys: {
       kind: 'kms',
       keyArn,
@@ -34,7 +38,7 @@ export async function openVaultOffline(
   signingPublicKey: string,
 ): Promise<Vault> {
   const url = `s3://${names.vaultBucket(region)}`;
-  return openVault({ url, region, keys: { kind: 'public-key', signingPublicKey } });
+  return openVault({ url, region, retrySeconds, keys: { kind: 'public-key', signingPublicKey } });
 }
 
 async function keyArnOf(alias: string, region: string): Promise<string> {
