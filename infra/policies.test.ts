@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   account,
+  object,
   type PolicyLab,
   peerBucket,
   policyLab,
@@ -125,6 +126,51 @@ describe('an administrator', () => {
     expect(await lab.onVault(administrator(), 's3:GetObject', { 's3:TlsVersion': '1.1' })).toBe(
       'ExplicitlyDenied',
     );
+  });
+});
+
+describe('what nobody may do, whoever they are', () => {
+  const everyone = () => [
+    administrator(),
+    administrator(`arn:aws:iam::${account}:role/cdk-hnb659fds-cfn-exec-role-${account}-${primary}`),
+    administrator(`arn:aws:iam::${account}:role/holdfast-acme-retention-us-east-1`),
+    lab.role(/\.backup\.shop-db\./),
+  ];
+  const manifest = object.replace(/data\/.*$/, 'manifest.json');
+
+  it.each(['s3:PutObjectTagging', 's3:DeleteObjectTagging', 's3:PutObjectVersionTagging'])(
+    '%s on a manifest',
+    async (action) => {
+      for (const who of everyone())
+        expect([who.arn, await lab.onVault(who, action, {}, manifest)]).toEqual([
+          who.arn,
+          'ExplicitlyDenied',
+        ]);
+    },
+  );
+
+  it('give an object another key', async () => {
+    for (const who of everyone())
+      expect(await lab.onVault(who, 's3:UpdateObjectEncryption')).toBe('ExplicitlyDenied');
+  });
+});
+
+describe('the trust of the retention role', () => {
+  it('is in break-glass alone: no service can be given it', () => {
+    const roles = lab.resources.filter(({ properties }) => /-retention-/.test(properties['RoleName'] ?? ''));
+    expect(roles).toHaveLength(2);
+    for (const { properties } of roles) {
+      expect(properties['AssumeRolePolicyDocument'].Statement).toEqual([
+        {
+          Action: 'sts:AssumeRole',
+          Effect: 'Allow',
+          Principal: { AWS: `arn:aws:iam::${account}:root` },
+          Condition: {
+            ArnEquals: { 'aws:PrincipalArn': `arn:aws:iam::${account}:role/holdfast-acme-break-glass` },
+          },
+        },
+      ]);
+    }
   });
 });
 

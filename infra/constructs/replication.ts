@@ -9,8 +9,8 @@ export interface ReplicationProps {
   readonly deployment: Deployment;
   /** The Region that copies from. */
   readonly side: Side;
-  /** The key that objects are read with. @default - S3's own, which needs no grant */
-  readonly sourceKey?: kms.IKey;
+  /** The vault key: of objects that were stored before the plan had a break-glass key too, and those may still wait for their copy. */
+  readonly sourceKey: kms.IKey;
   /** The key that copies are written with, in the other Region. */
   readonly destinationKey: kms.IKey;
   /** Whether `destinationKey` is S3's own, which needs no grant. @default false */
@@ -62,15 +62,13 @@ export class Replication extends Construct {
         'kms:EncryptionContext:aws:s3:arn': bucketArn,
       },
     });
-    if (props.sourceKey !== undefined) {
-      this.role.addToPolicy(
-        new iam.PolicyStatement({
-          actions: ['kms:Decrypt'],
-          resources: [props.sourceKey.keyArn],
-          conditions: through(props.side.region, source),
-        }),
-      );
-    }
+    this.role.addToPolicy(
+      new iam.PolicyStatement({
+        actions: ['kms:Decrypt'],
+        resources: [props.sourceKey.keyArn],
+        conditions: through(props.side.region, source),
+      }),
+    );
     if (props.destinationKeyIsManaged !== true) {
       this.role.addToPolicy(
         new iam.PolicyStatement({

@@ -1,6 +1,6 @@
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
-import { type Deployment, namedRoles, type Side } from '../deployment.ts';
+import { type Deployment, namedRoles, roleArn, type Side } from '../deployment.ts';
 import { acknowledge } from './acknowledgements.ts';
 
 export interface RetentionRoleProps {
@@ -10,7 +10,9 @@ export interface RetentionRoleProps {
 
 /**
  * The only role that may delete versions: those whose lock has ended, and with governance locks, where lifting one is left
- * open, those that somebody gives up earlier. Retention runs will be Lambda functions; until they exist nothing uses it.
+ * open, those that somebody gives up earlier. No function needs it, so none can be given it: only the break-glass role, which a
+ * person makes by hand and keeps unused, takes it on, and both are watched. The trust names the account with a condition,
+ * because IAM refuses a policy that names a role which does not exist yet.
  */
 export class RetentionRole extends Construct {
   readonly role: iam.Role;
@@ -23,7 +25,9 @@ export class RetentionRole extends Construct {
     this.role = new iam.Role(this, 'Role', {
       roleName: namedRoles(deployment).retention(side.region),
       description: `Deletes versions of the vault ${isGovernance ? '' : 'whose lock has ended, '}after a reviewed plan`,
-      assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
+      assumedBy: new iam.AccountPrincipal(deployment.plan.account).withConditions({
+        ArnEquals: { 'aws:PrincipalArn': roleArn(deployment, namedRoles(deployment).breakGlass) },
+      }),
     });
     this.role.addToPolicy(
       new iam.PolicyStatement({

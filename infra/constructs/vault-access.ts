@@ -42,7 +42,8 @@ export class VaultAccess {
     this.#grantList(grantee, ['s3:ListBucketMultipartUploads']);
     this.#grantDataKeys(grantee, ['kms:GenerateDataKey', 'kms:GenerateDataKeyWithoutPlaintext'], source);
     this.#allow(grantee, ['kms:Sign', 'kms:Verify', 'kms:GetPublicKey'], [this.#keyArn('signing')]);
-    this.#grantServerSide(grantee, ['kms:Decrypt', 'kms:GenerateDataKey']);
+    const newObjects = usesManagedServerSideKey(this.#props.deployment) ? [] : ['kms:GenerateDataKey'];
+    this.#grantServerSide(grantee, ['kms:Decrypt', ...newObjects]);
     this.#acknowledgeObjects(grantee, objects);
   }
 
@@ -93,9 +94,11 @@ export class VaultAccess {
     });
   }
 
-  /** Where the vault key is the bucket's too, S3 uses it with the caller's right for every object. */
+  /**
+   * S3 uses the key of an object's second layer with the caller's right. Objects keep the layer that they were stored under: a
+   * plan that gets a break-glass key later has points of both kinds, so reading through the vault key is always granted.
+   */
   #grantServerSide(grantee: Grantee, actions: readonly string[]): void {
-    if (usesManagedServerSideKey(this.#props.deployment)) return;
     this.#allowVaultKey(grantee, actions, {
       StringEquals: { 'kms:ViaService': `s3.${this.#props.region}.amazonaws.com` },
       // The object's name stands there when an object has no bucket key.

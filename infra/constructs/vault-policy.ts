@@ -4,7 +4,10 @@ import { type Deployment, namedRoles, roleArn, type Side } from '../deployment.t
 /** Deleting a version, hiding one behind a delete marker, or lifting a hold. */
 const deletingActions = ['s3:DeleteObject', 's3:DeleteObjectVersion', 's3:PutObjectLegalHold'];
 
-/** Tags steer the lifecycle, so they stay as the writer set them; only new objects bring tags along. */
+/**
+ * Tags steer the lifecycle, so they stay as the writer set them; only new objects bring tags along, and manifests none: a tag
+ * would let the lifecycle move them to where a restore waits for days.
+ */
 const untaggingActions = [
   's3:DeleteObjectTagging',
   's3:DeleteObjectVersionTagging',
@@ -51,7 +54,10 @@ export function vaultPolicyStatements(props: VaultPolicyProps): iam.PolicyStatem
     side.role === 'standby' ? roleArn(deployment, roles.replicationSetter) : deploymentRole;
   return [
     deny(props, 'OnlyRetentionDeletes', { actions: deletingActions, exempt: retention, on: 'objects' }),
-    deny(props, 'NobodyRetags', { actions: untaggingActions, exempt: retention, on: 'objects' }),
+    deny(props, 'NobodyRetags', { actions: untaggingActions, on: 'objects' }),
+    deny(props, 'NobodyTagsAManifest', { actions: ['s3:PutObjectTagging'], on: 'manifests' }),
+    deny(props, 'NobodyRekeys', { actions: ['s3:UpdateObjectEncryption'], on: 'objects' }),
+    ...nobodyChoosesAKey(props),
     denyBypass(props, retention),
     deny(props, 'OnlyDeploymentConfigures', {
       actions: configurationActions,
@@ -80,20 +86,51 @@ interface Denial {
   readonly actions: readonly string[];
   /** @default - nobody is exempt */
   readonly exempt?: string;
-  readonly on: 'bucket' | 'objects';
+  readonly on: 'bucket' | 'objects' | 'manifests';
 }
 
 function deny(props: VaultPolicyProps, sid: string, denial: Denial): iam.PolicyStatement {
+  const { bucketArn } = props;
+  const resources = {
+    bucket: bucketArn,
+    objects: `${bucketArn}/*`,
+    manifests: `${bucketArn}/*/manifest.json`,
+  };
   return new iam.PolicyStatement({
     sid,
     effect: iam.Effect.DENY,
     principals: [new iam.AnyPrincipal()],
     actions: [...denial.actions],
-    resources: [denial.on === 'bucket' ? props.bucketArn : `${props.bucketArn}/*`],
+    resources: [resources[denial.on]],
     ...(denial.exempt !== undefined && {
       conditions: { ArnNotEquals: { 'aws:PrincipalArn': denial.exempt } },
     }),
   });
+}
+
+/**
+ * Every object is stored under the bucket's own key. A writer that could name another one (its own, or with SSE-C one that
+ * exists nowhere in AWS) would store backups that count as whole and that nobody can read once that key is taken away. The
+ * keys of the condition are in a request only when it carries the header, and ours never does.
+ * https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+ */
+function nobodyChoosesAKey({ bucketArn }: VaultPolicyProps): iam.PolicyStatement[] {
+  const headers = {
+    NobodyBringsAKey: 's3:x-amz-server-side-encryption-customer-algorithm',
+    NobodyNamesAKey: 's3:x-amz-server-side-encryption-aws-kms-key-id',
+    NobodyChoosesEncryption: 's3:x-amz-server-side-encryption',
+  };
+  return Object.entries(headers).map(
+    ([sid, header]) =>
+      new iam.PolicyStatement({
+        sid,
+        effect: iam.Effect.DENY,
+        principals: [new iam.AnyPrincipal()],
+        actions: ['s3:PutObject'],
+        resources: [`${bucketArn}/*`],
+        conditions: { Null: { [header]: 'false' } },
+      }),
+  );
 }
 
 /** A lock is hard or impossible to take back, so a stolen writer must not be able to lock terabytes for a hundred years. */

@@ -7,11 +7,7 @@ import { KeyLookup } from '../constructs/key-lookup.ts';
 import { Replication } from '../constructs/replication.ts';
 import type { VaultKeys } from '../constructs/vault-keys.ts';
 import { namedRoles, sideOf } from '../deployment.ts';
-import {
-  managedServerSideKeyAlias,
-  serverSideKey,
-  usesManagedServerSideKey,
-} from '../server-side-encryption.ts';
+import { managedServerSideKeyAlias, usesManagedServerSideKey } from '../server-side-encryption.ts';
 import type { VaultStackProps } from './vault-standby-stack.ts';
 
 export interface ReplicationStackProps extends VaultStackProps {
@@ -42,7 +38,7 @@ export class ReplicationStack extends Stack {
     const replication = new Replication(this, 'Replication', {
       deployment,
       side,
-      sourceKey: serverSideKey(deployment, keys),
+      sourceKey: keys.vault,
       destinationKey: kms.Key.fromKeyArn(this, 'DestinationKey', destinationKeyArn),
       destinationKeyIsManaged: managed,
     });

@@ -38,7 +38,7 @@ export class VaultStack extends Stack {
     const replication = new Replication(this, 'Replication', {
       deployment,
       side,
-      sourceKey: key,
+      sourceKey: this.keys.vault,
       destinationKey: kms.Key.fromKeyArn(this, 'DestinationKey', destinationKeyArn),
       destinationKeyIsManaged: managed,
     });
