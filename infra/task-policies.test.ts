@@ -218,7 +218,9 @@ describe('the secrets of readers', () => {
     const statements = JSON.stringify(lab.role(/\.restore-test\.shop-db\./).policies);
     expect(statements).toContain('s3:GetObjectVersion');
     const named = statements.match(/secret:[^"]*/g) ?? [];
-    expect(new Set(named)).toEqual(new Set(['secret:holdfast-acme/canary-key/shop-db-??????']));
+    // The second is the condition on the key of a secret, which Secrets Manager asks for only after the first.
+    const expected = ['secret:holdfast-acme/canary-key/shop-db-??????', 'secret:*'];
+    expect(new Set(named)).toEqual(new Set(expected));
   });
 });
 
