@@ -4,7 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Plan } from '../core/plan/plan.ts';
-import { buildLambdas, bundleLimitBytes, functionEntries } from './build-lambdas.ts';
+import { buildLambdas, functionEntries } from './build-lambdas.ts';
+import { bundleLimitBytes } from './bundle-function.ts';
 import { examplePlan } from './testing/test-app.ts';
 
 const names = Object.keys(functionEntries);
@@ -12,7 +13,7 @@ let plan: Plan;
 let folder: string;
 beforeAll(async () => {
   plan = await examplePlan('acme');
-  folder = buildLambdas(plan, fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-bundles-')));
+  folder = await buildLambdas(plan, fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-bundles-')));
 });
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
@@ -45,36 +46,55 @@ describe('buildLambdas', () => {
     expect(fs.existsSync(file('find-key', 'plan.json'))).toBe(false);
   });
 
-  it('touches nothing when nothing changed', () => {
+  it('touches nothing when nothing changed', async () => {
     const before = states();
     const planBefore = fs.statSync(file('claim-job', 'plan.json')).mtimeMs;
-    buildLambdas(plan, folder);
+    await buildLambdas(plan, folder);
     expect(states()).toEqual(before);
     expect(fs.statSync(file('claim-job', 'plan.json')).mtimeMs).toBe(planBefore);
   });
 
-  it('changes the plan alone when only the plan changed', () => {
+  it('changes the plan alone when only the plan changed', async () => {
     const before = states();
-    buildLambdas({ ...plan, sources: [] }, folder);
+    await buildLambdas({ ...plan, sources: [] }, folder);
     expect(states()).toEqual(before);
     expect(JSON.parse(fs.readFileSync(file('claim-job', 'plan.json'), 'utf8'))).toMatchObject({
       sources: [],
     });
   });
 
-  it('builds a damaged bundle again, to the same bytes', () => {
+  it('builds a damaged bundle again, to the same bytes', async () => {
     const good = fs.readFileSync(file('find-key'));
     fs.writeFileSync(file('find-key'), 'export const handler = 0;');
-    buildLambdas(plan, folder);
+    await buildLambdas(plan, folder);
     expect(fs.readFileSync(file('find-key')).equals(good)).toBe(true);
   });
 
-  it('builds again when an input is not what it was', () => {
+  it('builds again when an input is not what it was', async () => {
     const stamp = path.join(folder, 'find-key.inputs.json');
     const made = JSON.parse(fs.readFileSync(stamp, 'utf8'));
     const [first] = Object.keys(made.inputs);
     fs.writeFileSync(stamp, JSON.stringify({ ...made, inputs: { ...made.inputs, [first!]: 'other' } }));
-    buildLambdas(plan, folder);
+    await buildLambdas(plan, folder);
     expect(JSON.parse(fs.readFileSync(stamp, 'utf8'))).toEqual(made);
+  });
+
+  it('leaves whole bundles and no other files when two builds share a folder', async () => {
+    const shared = path.join(folder, 'shared');
+    const chosen = ['find-key', 'claim-job'];
+    await Promise.all([buildLambdas(plan, shared, chosen), buildLambdas(plan, shared, chosen)]);
+    for (const name of chosen)
+      expect(fs.readFileSync(path.join(shared, name, 'index.mjs')).equals(fs.readFileSync(file(name)))).toBe(
+        true,
+      );
+    expect(fs.readdirSync(shared, { recursive: true }).toSorted()).toEqual([
+      'claim-job',
+      'claim-job.inputs.json',
+      'claim-job/index.mjs',
+      'claim-job/plan.json',
+      'find-key',
+      'find-key.inputs.json',
+      'find-key/index.mjs',
+    ]);
   });
 });

@@ -46,7 +46,7 @@ let keys: { readonly vault: string; readonly signing: string };
 
 beforeAll(async () => {
   [aws, server] = await Promise.all([startAws(), startPostgres()]);
-  functions = buildLambdas(plan, path.join(directory, 'functions'));
+  functions = await buildLambdas(plan, path.join(directory, 'functions'));
   const client = { endpoint: aws.endpoint, credentials: { accessKeyId: 'test', secretAccessKey: 'test' } };
   const kms = new KMSClient({ ...client, region: primary });
   const make = async (input: object) =>

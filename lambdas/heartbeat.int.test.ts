@@ -70,7 +70,7 @@ beforeAll(async () => {
     ...acme,
     notifications: { oncall: { sns: true, heartbeat: { secret: 'holdfast/heartbeat', everySeconds: 900 } } },
   };
-  functions = buildLambdas(plan, path.join(directory, 'functions'), ['heartbeat']);
+  functions = await buildLambdas(plan, path.join(directory, 'functions'), ['heartbeat']);
   aws = await startAws();
   const client = {
     endpoint: aws.endpoint,

@@ -20,7 +20,7 @@ const images = takeRecorded ? readTaskImages(taskImagesFile(planFile, names)) : 
 buildStacks(app, {
   plan,
   names,
-  functionCode: buildLambdas(plan),
+  functionCode: await buildLambdas(plan),
   image: contextText(app, 'image') ?? images?.task ?? imageToBe(app),
   scratchImages: images?.scratch,
   bootstrapQualifier:
