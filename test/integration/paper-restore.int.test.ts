@@ -94,6 +94,7 @@ describe('docs/paper-restore.md, key file', () => {
        select nextval('ticket')`,
     );
     const engine = createPostgresEngine({ binDirectory: () => postgresBinDirectory(18) });
+    fs.mkdirSync(vault());
     const target = await openVault({
       url: vault(),
       keys: { kind: 'key-file', path: keyFile(), create: true },

@@ -74,7 +74,7 @@ describe.skipIf(whyNot !== undefined)(
       await expect(harness.restore(target, backup)).rejects.toMatchObject({
         code: 'DISK_FULL',
         message: expect.stringMatching(/public\.t\b.*No space left on device/),
-        hint: whatToDo,
+        hint: expect.stringContaining(whatToDo),
       });
       // Rows of a table come in one transaction: all or none, and no key before they are there.
       expect(await harness.sql(target, "SELECT count(*), to_regclass('t_pkey') IS NULL FROM t")).toBe('0|t');
@@ -101,7 +101,7 @@ describe.skipIf(whyNot !== undefined)(
       await expect(harness.restore(target, backup)).rejects.toMatchObject({
         code: 'DISK_FULL',
         message: expect.stringMatching(/(?:index_\d|t_pkey).*(?:No space left on device|wrote only)/),
-        hint: whatToDo,
+        hint: expect.stringContaining(whatToDo),
       });
       // All rows are there by now, which is why the restore must not end well.
       expect(await harness.sql(target, rows)).toBe(await harness.sql(source, rows));
@@ -153,7 +153,7 @@ describe.skipIf(whyNot !== undefined)(
         await expect(harness.restore(server.connection, backup, { connections: 1 })).rejects.toMatchObject({
           code: 'DISK_FULL',
           message: expect.stringContaining('pg_wal'),
-          hint: whatToDo,
+          hint: expect.stringContaining(whatToDo),
         });
         // Not asked to stop: it is starting again, and may wait for room to do so.
         await server.kill();
