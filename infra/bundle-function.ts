@@ -81,7 +81,8 @@ async function build({ entry, plugins = [] }: BundleRequest, outfile: string) {
     write: false,
     plugins: [...plugins, recordInputs(inputs)],
   });
-  const contents = outputFiles[0]?.contents ?? new Uint8Array();
+  // One entry without a source map is one file.
+  const [{ contents }] = outputFiles as [esbuild.OutputFile];
   if (contents.byteLength > bundleLimitBytes)
     throw new Error(
       `bundle of ${entry} has ${contents.byteLength} bytes; allowed are at most ${bundleLimitBytes}`,

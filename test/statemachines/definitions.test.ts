@@ -10,6 +10,7 @@ import {
   readCases,
   readMachine,
   transitionsOf,
+  unusedBlocks,
 } from './machines.ts';
 
 // The package has no types for ES modules.
@@ -93,5 +94,21 @@ describe.each(machineNames)('statemachines/%s.asl.json', (name) => {
     expect(
       Object.keys(machine.States).filter((state) => !cases.some(({ path }) => path.includes(state))),
     ).toEqual([]);
+  });
+
+  it('has a case for every error name that is tried again', () => {
+    const cases = readCases(name);
+    for (const [from, { Retry = [] }] of states) {
+      Retry.forEach(({ ErrorEquals }, n) => {
+        const thrown = cases
+          .filter(({ covers }) => covers.includes(`${from}.Retry[${n}]`))
+          .flatMap(({ results }) => (results[from] ?? []).map((outcome) => outcome.throw?.error));
+        expect([from, ErrorEquals.filter((error) => !thrown.includes(error))]).toEqual([from, []]);
+      });
+    }
+  });
+
+  it('shares among its cases only what a case names', () => {
+    expect(unusedBlocks(name)).toEqual([]);
   });
 });

@@ -35,7 +35,6 @@ export interface Outcome {
 export interface Case {
   readonly name: string;
   readonly input: unknown;
-  readonly errors?: readonly string[];
   readonly tries?: Readonly<Record<string, number>>;
   readonly results: Readonly<Record<string, readonly Outcome[]>>;
   readonly path: readonly string[];
@@ -56,15 +55,62 @@ export function readMachine(name: string): Machine {
   return JSON.parse(machineText(name)) as Machine;
 }
 
-/** One case for each error name of `errors`. */
+/** A cases file: what cases have in common stands once, under a name. */
+interface CasesFile {
+  /** Of every case that gives none. */
+  readonly input: unknown;
+  readonly outcomes: Readonly<Record<string, Outcome>>;
+  readonly errors: Readonly<Record<string, readonly string[]>>;
+  readonly cases: readonly WrittenCase[];
+}
+
+interface WrittenCase extends Omit<Case, 'input' | 'results' | 'path'> {
+  readonly input?: unknown;
+  /** Name in `errors`: the case is run once for each of them, in the place of `$error`. */
+  readonly errors?: string;
+  /** Each either written out, or a name in `outcomes`. */
+  readonly results: Readonly<Record<string, readonly (Outcome | string)[]>>;
+  /** `A → B → C` */
+  readonly path: string;
+}
+
+function readCasesFile(name: string): CasesFile {
+  return JSON.parse(fs.readFileSync(path.join(directory, `${name}.cases.json`), 'utf8')) as CasesFile;
+}
+
+/**
+ * The cases in full, one for each error name.
+ * @throws Error when a case names something that its file does not have
+ */
 export function readCases(name: string): Case[] {
-  const file = path.join(directory, `${name}.cases.json`);
-  const { cases } = JSON.parse(fs.readFileSync(file, 'utf8')) as { readonly cases: readonly Case[] };
-  return cases.flatMap((one) => (one.errors ?? ['']).map((error) => withError(one, error)));
+  const file = readCasesFile(name);
+  return file.cases.flatMap(({ errors, ...written }) => {
+    const results = Object.fromEntries(
+      Object.entries(written.results).map(([state, outcomes]) => [
+        state,
+        outcomes.map((one) => (typeof one === 'string' ? named(file.outcomes, one) : one)),
+      ]),
+    );
+    const one = { input: file.input, ...written, results, path: written.path.split(' → ') };
+    return errors === undefined ? [one] : named(file.errors, errors).map((error) => withError(one, error));
+  });
+}
+
+/** What a cases file shares although no case names it. */
+export function unusedBlocks(name: string): string[] {
+  const { outcomes, errors, cases } = readCasesFile(name);
+  const used = new Set(cases.flatMap((one) => [one.errors, ...Object.values(one.results).flat()]));
+  return [...Object.keys(outcomes), ...Object.keys(errors)].filter((block) => !used.has(block));
+}
+
+function named<T>(table: Readonly<Record<string, T>>, name: string): T {
+  const found = table[name];
+  if (found === undefined)
+    throw new Error(`no shared block ${name}; there are ${Object.keys(table).join(', ')}`);
+  return found;
 }
 
 function withError(one: Case, error: string): Case {
-  if (error === '') return one;
   const results = JSON.parse(
     JSON.stringify(one.results).replaceAll('"$error"', JSON.stringify(error)),
   ) as Case['results'];
