@@ -1,5 +1,6 @@
 import { DisableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DescribeExecutionCommand, SFNClient } from '@aws-sdk/client-sfn';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -7,12 +8,15 @@ import { zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDynamoCatalogStore } from '../core/catalog/catalog-store.dynamodb.ts';
 import { examplePoint } from '../core/catalog/recovery-point.conformance.ts';
+import { idFor } from '../core/jobs/job-ids.ts';
 import { loadPlan } from '../core/plan/load-plan.ts';
 import { createKeyFile } from '../core/vault/key-file.ts';
 import { deploymentNames } from '../core/plan/names.ts';
 import type { LocalAws } from '../sandbox/aws/local-aws.ts';
 import { startFaultyProxy } from '../core/vault/testing/faulty-proxy.ts';
+import { followJob } from './deployed/follow.ts';
 import { openDeployedVault } from './deployed/vault.ts';
+import { openProgress } from './progress.ts';
 import { type EmulatedDeployment, emulateDeployment } from './testing/emulated-deployment.ts';
 import { runCli } from './testing/run-cli.ts';
 import { type Shop, startShop } from './testing/shop.ts';
@@ -179,6 +183,61 @@ describe('holdfast with a deployment', () => {
       `restore latest --source shop-db --to shop-db-restored --region ${regions[1]}`,
     );
     expect([restore.code, restore.json().region]).toEqual([0, regions[1]]);
+  });
+
+  it('finds the job of its execution behind more newer ones than a page of them', async () => {
+    const region = regions[0]!;
+    const source = 'shop-db';
+    const { executionArn } = (await deployed(`backup ${source}`)).json() as { executionArn: string };
+    const { startDate } = await new SFNClient(settings(region)).send(
+      new DescribeExecutionCommand({ executionArn }),
+    );
+    const startedAt = startDate!;
+    const client = new DynamoDBClient(settings(region));
+    const catalog = createDynamoCatalogStore({ client, table: names.table });
+    const of = { source, kind: 'backup', region, epoch: 1 } as const;
+    const jobId = idFor('job', { arn: executionArn, startedAt });
+    const began = startedAt.toISOString();
+    await catalog.recordFailure({
+      ...of,
+      schemaVersion: 1,
+      id: jobId,
+      owner: executionArn,
+      scheduledFor: began,
+      createdAt: began,
+      finishedAt: began,
+      state: 'failed',
+      error: { code: 'SOURCE_CREDENTIALS', message: 'the password was refused' },
+    });
+    for (let n = 1; n <= 25; n += 1) {
+      const later = new Date(startedAt.getTime() + n * 1000).toISOString();
+      await catalog.skip({
+        ...of,
+        schemaVersion: 1,
+        id: `01ZZZZZZZZZZZZZZZZZZZZZZ${String(n).padStart(2, '0')}`,
+        owner: `${executionArn}-${n}`,
+        scheduledFor: later,
+        createdAt: later,
+        finishedAt: later,
+        state: 'skipped',
+        reason: 'for the test',
+      });
+    }
+    const environment = { ...process.env };
+    Object.assign(process.env, aws.environment);
+    const command = {
+      signal: new AbortController().signal,
+      progress: openProgress(process.stderr),
+      warn: () => undefined,
+    };
+    const deployment = { plan, planFile, names, region, peerRegion: regions[1]! };
+    try {
+      await expect(
+        followJob(deployment, { executionArn, source, kind: 'backup' }, command),
+      ).rejects.toMatchObject({ code: 'SOURCE_CREDENTIALS', detail: { jobId, executionArn } });
+    } finally {
+      process.env = environment;
+    }
   });
 
   it('stops watching at once when the credentials expire, and says that the job goes on', async () => {

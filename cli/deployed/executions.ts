@@ -28,6 +28,8 @@ export async function startExecution(order: {
 
 export interface ExecutionState {
   readonly status: string;
+  /** As the state machine gave it to claim-job. */
+  readonly startedAt: Date;
   readonly error?: string | undefined;
   readonly cause?: string | undefined;
 }
@@ -36,7 +38,11 @@ export interface ExecutionState {
 export function executionReader(region: string): (executionArn: string) => Promise<ExecutionState> {
   const client = new SFNClient({ region, ...clientSettings });
   return async (executionArn) => {
-    const { status, error, cause } = await client.send(new DescribeExecutionCommand({ executionArn }));
-    return { status: status ?? 'RUNNING', error, cause };
+    const { status, startDate, error, cause } = await client.send(
+      new DescribeExecutionCommand({ executionArn }),
+    );
+    // Every execution has it; the SDK's types do not know.
+    if (startDate === undefined) throw new Error(`${executionArn} was described without its start`);
+    return { status: status ?? 'RUNNING', startedAt: startDate, error, cause };
   };
 }

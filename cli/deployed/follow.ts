@@ -5,6 +5,7 @@ import type { Job, JobResult } from '../../core/catalog/job.ts';
 import { assertNever, errorCodeByName, HoldfastError } from '../../core/errors.ts';
 import { describeActivity, isMovingRows } from '../../core/jobs/activity.ts';
 import { splitHint } from '../../core/jobs/hinted-message.ts';
+import { idFor } from '../../core/jobs/job-ids.ts';
 import { formatDuration } from '../../core/plan/duration.ts';
 import { formatBytes, formatCount, formatItems, type ProgressState } from '../progress.ts';
 import { describeRestored, exitCodeOf } from '../restore-report.ts';
@@ -31,10 +32,10 @@ export async function followJob(
   const { progress, signal, warn } = command;
   const catalog = await openCatalog(deployment);
   const read = executionReader(deployment.region);
-  const look = async () => ({
-    execution: await read(followed.executionArn),
-    job: await jobOf(catalog, followed),
-  });
+  const look = async () => {
+    const execution = await read(followed.executionArn);
+    return { execution, job: await jobOf(catalog, followed, execution) };
+  };
   for (;;) {
     const { execution, job } = await patiently(deployment.region, command, look).catch((error: unknown) => {
       progress.say(`the job goes on in AWS: ${followed.executionArn}`);
@@ -82,9 +83,13 @@ async function patiently<T>(
   });
 }
 
-async function jobOf(catalog: CatalogStore, { source, executionArn }: Followed): Promise<Job | undefined> {
-  const jobs = await catalog.listJobs({ source, limit: 20 });
-  return jobs.find((job) => job.owner === executionArn);
+/** Found by its id, however many jobs came after it. */
+async function jobOf(
+  catalog: CatalogStore,
+  { source, executionArn }: Followed,
+  { startedAt }: ExecutionState,
+): Promise<Job | undefined> {
+  return catalog.getJob({ source, id: idFor('job', { arn: executionArn, startedAt }) });
 }
 
 function ended(followed: Followed, execution: ExecutionState, job: Job | undefined): CommandResult {
