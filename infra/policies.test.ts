@@ -30,7 +30,7 @@ describe('the retention role', () => {
     expect(await lab.onBucket(retention(), 's3:PutLifecycleConfiguration')).toBe('ExplicitlyDenied');
   });
 
-  it('of one Region cannot delete in the other', async () => {
+  it('cannot delete in the other Region', async () => {
     const resource = `arn:aws:s3:::${peerBucket}/v1/shop-db/x`;
     expect(await lab.onPeerVault(retention(), 's3:DeleteObjectVersion', resource)).toBe('ExplicitlyDenied');
   });
@@ -218,7 +218,7 @@ describe('short decisions', () => {
     expect(await lab.onKey(checker, 'kms:Decrypt')).toBe('ImplicitlyDenied');
   });
 
-  it('that only write records reach no vault', async () => {
+  it('reach no vault when they only write records', async () => {
     for (const id of [/^FunctionsfinishjobRole/, /^FunctionsfailjobRole/]) {
       expect(await lab.onVault(lab.role(id), 's3:GetObject')).toBe('ImplicitlyDenied');
       expect(await lab.onItems(lab.role(id), 'dynamodb:PutItem', 'SOURCE#shop-db')).toBe('Allowed');

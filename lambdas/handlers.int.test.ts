@@ -187,7 +187,7 @@ describe('the functions and the backup task, as deployed', () => {
     expect([output, finished.output, age.output].join('\n')).not.toContain(`"${server.connection.password}"`);
   });
 
-  it('errors carry the name that the state machine matches, and the hint', async () => {
+  it('throw errors with the name that the state machine matches, and the hint', async () => {
     const unknown = await call('claim-job', { kind: 'backup', source: 'nobody', ...execution('two') });
     expect(unknown.error?.name).toBe('SourceNotFound');
     expect(unknown.error?.message).toContain('; hint: ');
@@ -195,7 +195,7 @@ describe('the functions and the backup task, as deployed', () => {
     expect(wrong.error).toMatchObject({ name: 'Usage', message: expect.stringContaining('jobId') });
   });
 
-  it('a failure is recorded and comes back with its name', async () => {
+  it('record a failure and give it back with its name', async () => {
     const event = {
       kind: 'backup',
       source: 'shop-db',

@@ -145,7 +145,7 @@ describe('the backup task as a process', () => {
     expect(output).not.toContain(server.connection.password);
   });
 
-  it('killed at 20 random moments never shows a point that cannot be restored, and the next run succeeds', async () => {
+  it('never shows a point that cannot be restored when it is killed at 20 random moments, and succeeds at the next run', async () => {
     const { seed, next } = seededRandom();
     console.info(`moments by HOLDFAST_TEST_SEED=${seed}`);
     for (let round = 0; round < 20; round += 1) {
@@ -170,7 +170,7 @@ describe('the backup task as a process', () => {
     expect(await vault.abortUploads(source, { before: new Date() })).toBe(0);
   });
 
-  it('told to stop aborts cleanly: nothing visible, the failure recorded, the source free', async () => {
+  it('aborts cleanly when it is told to stop: nothing visible, the failure recorded, the source free', async () => {
     const before = (await vault.list(source)).length;
     const held = await holdTable(server.connection, 'orders');
     const jobId = await claim();
@@ -253,7 +253,7 @@ describe('the backup task as a process', () => {
     await sql(server.connection, 'drop table private; drop role reader');
   });
 
-  it('of a job that was taken over stops without touching the new one', async () => {
+  it('stops when its job was taken over, without touching the new one', async () => {
     const old = await claim();
     const fresh = await claim();
     const { code } = await startTask(old).ended;

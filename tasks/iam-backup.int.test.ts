@@ -186,7 +186,7 @@ describe('a source without a password, in a vault with governance locks', () => 
     expect(await sql(restored, 'select sum(id)::int as sum from orders')).toEqual([{ sum: 500_500 }]);
   });
 
-  it('that refuses a token fails with a code and a hint', async () => {
+  it('fails with a code and a hint when it refuses a token', async () => {
     isIn = false;
     const { code, claimed } = await run({ kind: 'backup', name: 'third' });
     isIn = true;

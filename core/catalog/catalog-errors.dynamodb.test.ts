@@ -25,7 +25,7 @@ describe('errors of DynamoDB', () => {
     ]);
   });
 
-  it('that nobody named pass unchanged', () => {
+  it('pass unchanged when nobody named them', () => {
     const odd = named('ValidationException');
     expect(translateDynamoError(odd, 'holdfast-shop')).toBe(odd);
   });

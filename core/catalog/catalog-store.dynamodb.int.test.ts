@@ -93,7 +93,7 @@ describe('the DynamoDB catalogue', () => {
     } as const;
     const job = { source: 'shop-db', id: 'job-1' };
 
-    it('fields that it does not know are no fault, and stay when it writes the record back', async () => {
+    it('takes no fault at fields that it does not know, and keeps them when it writes the record back', async () => {
       const table = await newTable();
       const store = createDynamoCatalogStore({ client, table });
       await store.setControl({ activeRegion: 'us-east-1', epoch: 1 }, undefined);
@@ -116,7 +116,7 @@ describe('the DynamoDB catalogue', () => {
       expect(await store.getJob(job)).toMatchObject({ state: 'completed', priority: 'high' });
     });
 
-    it('a known field that does not fit is a fault, beside an unknown one too', async () => {
+    it('refuses a known field that does not fit, beside an unknown one too', async () => {
       const table = await newTable();
       const store = createDynamoCatalogStore({ client, table });
       await store.setControl({ activeRegion: 'us-east-1', epoch: 1 }, undefined);
@@ -128,7 +128,7 @@ describe('the DynamoDB catalogue', () => {
       await expect(store.getJob(job)).rejects.toThrow(/epoch/);
     });
 
-    it('versions of items are read within a range, and refused outside of it', async () => {
+    it('reads versions of items within a range, and refuses others', async () => {
       const table = await newTable();
       const store = createDynamoCatalogStore({ client, table });
       await store.setControl({ activeRegion: 'us-east-1', epoch: 1 }, undefined);

@@ -341,7 +341,7 @@ describe('a rebuild of the catalogue', () => {
     expect(await catalog.listRecoveryPoints()).toEqual([]);
   });
 
-  it('in the other Region tells a point whose data has not come from one that is whole', async () => {
+  it('tells, in the other Region, a point whose data has not come from one that is whole', async () => {
     const whole = await backUp();
     replicate();
     const partial = await backUp();

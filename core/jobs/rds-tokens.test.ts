@@ -54,7 +54,7 @@ describe('tokens of RDS', () => {
     expect(rdsTokens(user).renewSeconds).toBeLessThanOrEqual(300);
   });
 
-  it('that cannot be signed say so without a secret', async () => {
+  it('say without a secret that they cannot be signed', async () => {
     vi.stubEnv('AWS_ACCESS_KEY_ID', undefined);
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', undefined);
     vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');

@@ -265,7 +265,7 @@ describe('the lock', () => {
   const lockNotes = (lock: string | undefined) =>
     check(change('vault.lock', lock)).notes.filter(({ path }) => path === 'vault.lock');
 
-  it('that somebody may lift comes with a warning', () => {
+  it('comes with a warning when somebody may lift it', () => {
     expect(check(change('vault.lock', 'governance')).plan?.vault.lock).toBe('governance');
     expect(lockNotes('governance').map(({ message }) => message)).toEqual([
       expect.stringContaining('s3:BypassGovernanceRetention'),

@@ -9,11 +9,11 @@ const problems = (commands: readonly NamedCommand[]) =>
   commands.flatMap((one) => problemsOf(one).map((problem) => `${one.where}: ${problem} (${one.text})`));
 
 describe('every command that is named', () => {
-  it.each(documents)('in %s exists, with its options', (file) => {
+  it.each(documents)('exists, with its options, in %s', (file) => {
     expect(problems(commandsOfDocument(file))).toEqual([]);
   });
 
-  it('in messages and hints exists, with its options', () => {
+  it('exists, with its options, in messages and hints', () => {
     const commands = commandsOfSources();
     expect(commands.length).toBeGreaterThan(60);
     expect(problems(commands)).toEqual([]);
@@ -80,7 +80,7 @@ const slugs = (file: string) =>
   );
 
 describe('every link and path', () => {
-  it.each(documents)('of %s leads somewhere', (file) => {
+  it.each(documents)('leads somewhere in %s', (file) => {
     const text = fs.readFileSync(path.join(root, file), 'utf8').replaceAll(/^```[^]*?^```/gm, '');
     const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
     const dead = links.filter((link) => {
@@ -93,7 +93,7 @@ describe('every link and path', () => {
     expect(dead).toEqual([]);
   });
 
-  it.each(documents)('that %s names in code is there', (file) => {
+  it.each(documents)('is there when %s names it in code', (file) => {
     const text = fs.readFileSync(path.join(root, file), 'utf8');
     const named = [
       ...text.matchAll(

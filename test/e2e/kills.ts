@@ -69,7 +69,7 @@ export function describeKills(deployed: () => Deployment): void {
     ]);
   });
 
-  it('stopped in the console says so to whoever waits for it, and leaves nothing visible', async () => {
+  it('says to whoever waits for it that it was stopped in the console, and leaves nothing visible', async () => {
     const { cli, catalog, primary, taskOf } = deployed();
     const told = cli('backup stopped-db --wait --json');
     await underWay(deployed(), 'stopped-db');

@@ -284,7 +284,7 @@ describe('postgres backup under abuse', () => {
       expect(await harness.sql({ ...source, dbname: target.dbname }, 'SELECT count(*) FROM a')).toBe('1000');
     });
 
-    it('that are wrong are reported as such, without the password', async () => {
+    it('are reported as wrong, without being shown', async () => {
       const source = await filled();
       await expect(harness.backup({ ...source, password: 'wrong-one' })).rejects.toMatchObject({
         code: 'SOURCE_CREDENTIALS',

@@ -116,7 +116,7 @@ describe('rows taken out of what a server sends', () => {
     await expect(blocks.next()).rejects.toThrow('first');
   });
 
-  it('that stop coming mean a server that has stopped, and slow ones do not', async () => {
+  it('mean a stopped server when they stop coming, and not when they are slow', async () => {
     const { stream } = connection();
     const filter = new CopyOutFilter(stream);
     const blocks = new RowBlocks(stream, 1000);

@@ -58,7 +58,7 @@ describe('copies over a connection', () => {
     });
   });
 
-  it('that are given up end their session, whose next answer would be rows', async () => {
+  it('end their session when they are given up, for its next answer would be rows', async () => {
     const session = await connect();
     for await (const block of session.copyOut('COPY (SELECT generate_series(1, 3000000)) TO STDOUT').blocks) {
       expect(block.length).toBeGreaterThan(0);
@@ -67,7 +67,7 @@ describe('copies over a connection', () => {
     await expect(session.one('select 1 as one')).rejects.toMatchObject({ code: 'SOURCE_UNREACHABLE' });
   });
 
-  it('of a server that falls silent end', async () => {
+  it('end when the server falls silent', async () => {
     const session = await connect(1);
     const pid = await pidOf(session);
     const { blocks } = session.copyOut('COPY (SELECT generate_series(1, 30000000)) TO STDOUT');
@@ -101,7 +101,7 @@ describe('copies over a connection', () => {
     expect(await session.one('select sum(a)::int as sum from public.taken')).toEqual({ sum: 500_515 });
   });
 
-  it('into a table that refuses a row fail with its words, and read no further', async () => {
+  it('fail with the words of a table that refuses a row, and read no further', async () => {
     const session = await connect();
     await session.run('CREATE TABLE public.refusing (a int)');
     let given = 0;
@@ -140,7 +140,7 @@ describe('copies over a connection', () => {
     });
   });
 
-  it('into a server that takes nothing more end', async () => {
+  it('end when the server takes nothing more', async () => {
     const session = await connect(1);
     await session.run('CREATE TABLE public.stopped (a int)');
     const pid = await pidOf(session);

@@ -127,7 +127,7 @@ describe("an extension with the user's rows in its tables", () => {
     ).toBe(1000);
   });
 
-  it('that the target has not is named, with the rows that have no place; all others come in', async () => {
+  it('is named when the target has it not, with the rows that have no place; all others come in', async () => {
     const backup = await harness.backup(source);
     const target = await harness.database('target');
     await harness.sql(target, `ALTER DATABASE "${target.dbname}" SET extension_control_path TO '$system'`);

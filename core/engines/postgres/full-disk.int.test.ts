@@ -115,7 +115,7 @@ describe.skipIf(whyNot !== undefined)(
       expect(await harness.sql(again, rows)).toBe(await harness.sql(source, rows));
     });
 
-    it('of the place that restores is told from that of the server', async () => {
+    it('is told apart: that of the place that restores from that of the server', async () => {
       const disk = smallDisk(1);
       const { stream } = compressStream(Readable.from([randomBytes(4 * 1024 ** 2)]));
       const opened = SchemaArchive.open(stream, {
@@ -132,7 +132,7 @@ describe.skipIf(whyNot !== undefined)(
       });
     });
 
-    it('that takes the whole server down is still called a full disk', async () => {
+    it('is still called a full disk when it takes the whole server down', async () => {
       const { source, backup } = await filled(200_000);
       const directory = mkdtempSync(path.join(os.tmpdir(), 'holdfast-full-log-'));
       chmodSync(directory, 0o755);

@@ -77,7 +77,7 @@ describe('locks of a backup', () => {
     expect(await harness.sql(target, 'SELECT count(*) FROM t1, t240')).toBe('0');
   });
 
-  it('that the server has no room for are refused with the setting to change, before a row is stored', async () => {
+  it('are refused with the setting to change when the server has no room for them, before a row is stored', async () => {
     const source = await withTables(1000);
     await expect(pgDump(source)).rejects.toMatchObject({
       stderr: expect.stringMatching(/lock|shared memory/),

@@ -17,7 +17,7 @@ describe('names', () => {
     expect(quoteName({ schema: 'a"b', name: 'C' })).toBe('"a""b"."C"');
   });
 
-  it('and texts are quoted for SQL and for connection strings', () => {
+  it('are quoted, as texts are, for SQL and for connection strings', () => {
     expect(quoteLiteral("it's")).toBe("'it''s'");
     expect(quoteLiteral("a\\'b")).toBe("E'a\\\\''b'");
     expect(quoteConninfo("a'b\\c d")).toBe("'a\\'b\\\\c d'");

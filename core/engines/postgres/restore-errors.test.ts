@@ -62,7 +62,7 @@ describe('errors of pg_restore', () => {
     ]);
   });
 
-  it('of parallel jobs are told apart by their commands, also where pg_restore cuts these off', () => {
+  it('are told apart by their commands when jobs run in parallel, also where pg_restore cuts these off', () => {
     const long = `CREATE INDEX ${'ü'.repeat(60)}`;
     const entries = [
       tocEntry(1, ['INDEX', 'public', 'a'], { definition: 'CREATE INDEX a ON t USING btree (x);\n' }),

@@ -100,7 +100,7 @@ describe.each<PostgresMajor>([14, 18])('a short-lived password on PostgreSQL %i'
     expect(await open.one('select 1 as one')).toEqual({ one: 1 });
   });
 
-  it('that cannot be had fails the connection with its own code', async () => {
+  it('fails the connection with its own code when it cannot be had', async () => {
     tokens.failing = true;
     await expect(connect(source)).rejects.toMatchObject({
       code: 'SOURCE_CREDENTIALS',

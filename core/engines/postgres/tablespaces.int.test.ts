@@ -52,7 +52,7 @@ describe('tablespaces', () => {
   const rows =
     "SELECT md5(string_agg(p.v || q.v, ',' ORDER BY id)), (SELECT sum(id) FROM parted), (SELECT n FROM viewed) FROM plain p JOIN placed q USING (id)";
 
-  it('that both servers have are kept, whatever others the source server has', async () => {
+  it('are kept when both servers have them, whatever others the source server has', async () => {
     const from = await filled('fast');
     const backup = await source.backup(from);
     const to = await target.database('target');
@@ -64,7 +64,7 @@ describe('tablespaces', () => {
     expect(await target.sql(to, rows)).toBe(await source.sql(from, rows));
   });
 
-  it('that the target lacks are named in a warning, and their data goes to the default place', async () => {
+  it('are named in a warning when the target lacks them, and their data goes to the default place', async () => {
     const from = await filled('"slow disk"');
     await source.sql(from, 'CREATE TABLE also (a int) TABLESPACE fast; INSERT INTO also VALUES (1)');
     const backup = await source.backup(from);
