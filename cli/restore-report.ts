@@ -17,7 +17,9 @@ export function describeRestored(result: Findings, kind: JobKind): string[] {
     ...checks.map(({ ok, name, detail }) => `  ${ok ? 'held' : 'FAILED'}: ${name} (${detail})`),
     ...notChecked.map((what) => `  not checked: ${what}`),
     ...describeFaults(faults),
-    ...(checks.length === 0 || kind !== 'restore' ? [] : [`  ${nextStep(failed)}`]),
+    ...((checks.length === 0 && faults.length === 0) || kind !== 'restore'
+      ? []
+      : [`  ${nextStep(failed, faults.length)}`]),
   ];
 }
 
@@ -94,8 +96,10 @@ function reachOf({ recoveredTo, measuredRpoSeconds }: Findings): string[] {
   ];
 }
 
-function nextStep(failed: number): string {
-  return failed === 0
-    ? 'next: point the applications at it, and keep what it replaces until somebody lets that go'
-    : 'next: do not point applications at it before you know why; the data stays in the target';
+function nextStep(failed: number, faults: number): string {
+  if (failed > 0)
+    return 'next: do not point applications at it before you know why; the data stays in the target';
+  if (faults > 0)
+    return 'next: look at the faults first; point the applications at it only when they can do without what is missing';
+  return 'next: point the applications at it, and keep what it replaces until somebody lets that go';
 }

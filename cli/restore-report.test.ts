@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { describeRestored } from './restore-report.ts';
+
+const held = { name: 'row counts', ok: true, detail: '3 of 3 tables' };
+const broken = { name: 'foreign keys', ok: false, detail: '1 orphan' };
+const fault = { object: 'view public.totals', message: 'function pg_catalog.old() does not exist' };
+const nextOf = (...given: Parameters<typeof describeRestored>) =>
+  describeRestored(...given).filter((line) => line.includes('next: '));
+
+describe('the next step after a restore', () => {
+  it('points the applications at it when every check held and nothing is at fault', () => {
+    expect(nextOf({ checks: [held], faults: [] }, 'restore')).toEqual([
+      expect.stringContaining('next: point the applications at it'),
+    ]);
+  });
+
+  it('looks at the faults first, although every check held or none was made', () => {
+    for (const checks of [[held], []])
+      expect(nextOf({ checks, faults: [fault] }, 'restore')).toEqual([
+        expect.stringContaining('next: look at the faults first'),
+      ]);
+  });
+
+  it('asks why a check failed before anything else', () => {
+    for (const faults of [[], [fault]])
+      expect(nextOf({ checks: [held, broken], faults }, 'restore')).toEqual([
+        expect.stringContaining('next: do not point applications at it'),
+      ]);
+  });
+
+  it('is none where nothing was restored, or only for a test', () => {
+    expect(nextOf({}, 'restore')).toEqual([]);
+    expect(nextOf({ checks: [held], faults: [fault] }, 'restore-test')).toEqual([]);
+  });
+});
