@@ -1,13 +1,19 @@
 import * as z from 'zod';
 import { recordedCanarySchema } from '../../canary/canary.ts';
 import type { Manifest } from '../../vault/manifest.ts';
-import type { CheckContext } from '../engine.ts';
-import { triedKeys } from './check-foreign-keys.ts';
+import type { CheckContext, CheckResult } from '../engine.ts';
 import { displayName } from './quote.ts';
 import { readItems, selectTables, type TableItem } from './restore-items.ts';
 
 /** Tables beyond this, biggest first, are only counted. */
 export const sampledTables = 300;
+/** Foreign keys beyond this are not tried on rows: more take too long for a check. */
+export const triedKeys = 300;
+
+/** What one check found, and what of it nobody could look at. */
+export interface Checked extends Omit<CheckResult, 'name'> {
+  readonly notChecked?: readonly string[];
+}
 
 /** What of a manifest a check can expect to find. */
 export interface CheckScope {

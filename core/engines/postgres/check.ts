@@ -5,8 +5,16 @@ import { type CanaryFindings, checkCanary } from './check-canary.ts';
 import { checkForeignKeys } from './check-foreign-keys.ts';
 import type { PostgresConnection } from './connection.ts';
 import type { Settings } from './options.ts';
+import { readIfPlanned, sayUnplanned } from './planning.ts';
 import { displayName, quoteName } from './quote.ts';
-import { type CheckScope, holdsCanary, leftOut, sampledTables, scopeOf } from './check-scope.ts';
+import {
+  type Checked,
+  type CheckScope,
+  holdsCanary,
+  leftOut,
+  sampledTables,
+  scopeOf,
+} from './check-scope.ts';
 import { Session } from './session.ts';
 
 /** What one check may take. */
@@ -26,7 +34,7 @@ export async function checkPostgres(
   const { canary } = context.manifest;
   let canaryFindings: CanaryFindings | undefined;
   try {
-    const checks: [string, () => Promise<Omit<CheckResult, 'name'>>][] = [
+    const checks: [string, () => Promise<Checked>][] = [
       ['row counts', () => checkCounts(session, scope)],
       ['foreign keys', () => checkForeignKeys(session, context, scope.names)],
       ['sampled rows', () => checkSamples(session, scope)],
@@ -44,10 +52,15 @@ export async function checkPostgres(
       for (const { name, sql } of context.assertions) checks.push([name, () => checkAssertion(session, sql)]);
     }
     const results: CheckResult[] = [];
-    for (const [name, check] of checks) results.push({ name, ...(await inReadOnly(session, check)) });
+    const notChecked = leftOut(context, scope);
+    for (const [name, check] of checks) {
+      const { ok, detail, notChecked: unread = [] } = await inReadOnly(session, check);
+      results.push({ name, ok, detail });
+      notChecked.push(...unread);
+    }
     return {
       checks: results,
-      notChecked: [...leftOut(context, scope), ...(canaryFindings?.notChecked ?? [])],
+      notChecked: [...notChecked, ...(canaryFindings?.notChecked ?? [])],
       recoveredTo: canaryFindings?.recoveredTo ?? snapshotReach(context.manifest),
     };
   } finally {
@@ -55,10 +68,7 @@ export async function checkPostgres(
   }
 }
 
-async function inReadOnly(
-  session: Session,
-  check: () => Promise<Omit<CheckResult, 'name'>>,
-): Promise<Omit<CheckResult, 'name'>> {
+async function inReadOnly(session: Session, check: () => Promise<Checked>): Promise<Checked> {
   await session.query('BEGIN READ ONLY');
   await session.query(`SET LOCAL statement_timeout TO '${checkSeconds}s'`);
   try {
@@ -78,54 +88,53 @@ async function inReadOnly(
   }
 }
 
-async function checkCounts(session: Session, scope: CheckScope): Promise<Omit<CheckResult, 'name'>> {
+async function checkCounts(session: Session, scope: CheckScope): Promise<Checked> {
   const byName = new Map(scope.tables.map((entry) => [displayName(entry.table), entry.table]));
-  const wrong: string[] = await wrongRoots(session, scope);
-  for (const expected of scope.counts) {
-    const table = byName.get(expected.name);
-    if (table === undefined) {
-      wrong.push(`${expected.name} is not among the items`);
-      continue;
-    }
-    const { rows } = await session.one<{ rows: string }>(
-      `SELECT count(*)::text AS rows FROM ONLY ${quoteName(table)}`,
-    );
-    if (Number(rows) !== expected.rows)
-      wrong.push(`${expected.name} has ${rows} rows instead of ${expected.rows}`);
+  const wrong: string[] = [];
+  const counts: Count[] = rootCounts(scope);
+  for (const { name, rows } of scope.counts) {
+    const table = byName.get(name);
+    if (table === undefined) wrong.push(`${name} is not among the items`);
+    else counts.push({ name, from: `ONLY ${quoteName(table)}`, rows });
+  }
+  const unplanned: { name: string; reason: string }[] = [];
+  for (const { name, from, rows } of counts) {
+    const read = await readIfPlanned<{ rows: string }>(session, `SELECT count(*)::text AS rows FROM ${from}`);
+    if ('refused' in read) unplanned.push({ name, reason: read.refused.message });
+    else if (Number(read.result.rows) !== rows)
+      wrong.push(`${name} has ${read.result.rows} rows instead of ${rows}`);
   }
   const detail =
     wrong.length === 0
-      ? `${scope.counts.length} tables have the rows that were counted in the source`
+      ? `${counts.length - unplanned.length} tables have the rows that were counted in the source`
       : wrong.slice(0, 10).join('; ');
-  return { ok: wrong.length === 0, detail };
+  return { ok: wrong.length === 0, detail, notChecked: sayUnplanned('row counts', unplanned) };
+}
+
+interface Count {
+  readonly name: string;
+  /** Behind FROM. */
+  readonly from: string;
+  rows: number;
 }
 
 /** Rows that went in through a partitioned table are counted there: which partition has them depends on the server. */
-async function wrongRoots(session: Session, { tables }: CheckScope): Promise<string[]> {
-  const expected = new Map<string, { readonly sqlName: string; rows: number }>();
+function rootCounts({ tables }: CheckScope): Count[] {
+  const expected = new Map<string, Count>();
   for (const { item, detail } of tables) {
     if (detail.loadInto === undefined) continue;
-    const root = expected.get(displayName(detail.loadInto)) ?? {
-      sqlName: quoteName(detail.loadInto),
-      rows: 0,
-    };
+    const name = displayName(detail.loadInto);
+    const root = expected.get(name) ?? { name, from: quoteName(detail.loadInto), rows: 0 };
     root.rows += item.rows ?? 0;
-    expected.set(displayName(detail.loadInto), root);
+    expected.set(name, root);
   }
-  const wrong: string[] = [];
-  for (const [name, root] of expected) {
-    const { rows } = await session.one<{ rows: string }>(
-      `SELECT count(*)::text AS rows FROM ${root.sqlName}`,
-    );
-    if (Number(rows) !== root.rows) wrong.push(`${name} has ${rows} rows instead of ${root.rows}`);
-  }
-  return wrong;
+  return [...expected.values()];
 }
 
 const sampledRows = 20;
 
 /** Reads whole rows, values stored outside included, from every table up to a limit, biggest first. */
-async function checkSamples(session: Session, scope: CheckScope): Promise<Omit<CheckResult, 'name'>> {
+async function checkSamples(session: Session, scope: CheckScope): Promise<Checked> {
   const rowsOf = new Map<string, number>();
   const tables = scope.tables.filter((entry) => entry.detail.loadInto === undefined);
   for (const { table, item } of tables)
@@ -135,20 +144,29 @@ async function checkSamples(session: Session, scope: CheckScope): Promise<Omit<C
   ].slice(0, sampledTables);
   let read = 0;
   const empty: string[] = [];
+  const unplanned: { name: string; reason: string }[] = [];
   for (const table of distinct) {
-    const expected = rowsOf.get(displayName(table)) ?? 0;
-    if (expected === 0) continue;
-    const { rows } = await session.one<{ rows: number }>(
+    const name = displayName(table);
+    if ((rowsOf.get(name) ?? 0) === 0) continue;
+    const sample = await readIfPlanned<{ rows: number }>(
+      session,
       `SELECT count(sampled.text)::int AS rows FROM (SELECT pg_catalog.length(t::text) AS text FROM ONLY ${quoteName(table)} t LIMIT ${sampledRows}) sampled`,
     );
-    if (rows === 0) empty.push(displayName(table));
-    read += rows;
+    if ('refused' in sample) {
+      unplanned.push({ name, reason: sample.refused.message });
+      continue;
+    }
+    if (sample.result.rows === 0) empty.push(name);
+    read += sample.result.rows;
   }
-  if (empty.length > 0) return { ok: false, detail: `no rows in ${empty.slice(0, 10).join(', ')}` };
-  return { ok: true, detail: `${read} rows of ${distinct.length} tables were read in full` };
+  const notChecked = sayUnplanned('sampled rows', unplanned);
+  if (empty.length > 0)
+    return { ok: false, detail: `no rows in ${empty.slice(0, 10).join(', ')}`, notChecked };
+  const tablesRead = distinct.length - unplanned.length;
+  return { ok: true, detail: `${read} rows of ${tablesRead} tables were read in full`, notChecked };
 }
 
-async function checkAssertion(session: Session, sql: string): Promise<Omit<CheckResult, 'name'>> {
+async function checkAssertion(session: Session, sql: string): Promise<Checked> {
   // The person wrote it for the search path that the database gives its users.
   await session.query('SET LOCAL search_path TO DEFAULT');
   const rows = await session.single(sql);

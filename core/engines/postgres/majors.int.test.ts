@@ -90,6 +90,47 @@ for (const major of [15, 16, 17, 18] as const satisfies readonly PostgresMajor[]
       expect(await normalizedDump(harness.bin, target)).toBe(dumped);
     });
 
+    it('is checked after its restore where queries can be planned, and the rest is named', async () => {
+      const source = await harness.database('source');
+      // Statistics are made without evaluating them, so nothing fails; from then on no query of the table can be planned.
+      await harness.sql(
+        source,
+        `${unaccented} DROP INDEX people_f_unaccent_idx; CREATE TABLE gone AS SELECT 1 AS a;
+        ALTER TABLE people ADD PRIMARY KEY (id); CREATE TABLE pets (owner int REFERENCES people); INSERT INTO pets VALUES (1)`,
+      );
+      const backup = await backUp(source);
+      const target = await harness.database('target');
+      await harness.restore(target, backup);
+      await harness.sql(target, 'CREATE STATISTICS s ON f_unaccent(name), id FROM people');
+      const report = () =>
+        harness.engine().check({
+          connection: target,
+          manifest: backup.store.manifest(backup.outcome),
+          assertions: [],
+          signal: new AbortController().signal,
+        });
+      const { checks, notChecked } = await report();
+      expect(checks).toEqual([
+        { name: 'row counts', ok: true, detail: '2 tables have the rows that were counted in the source' },
+        { name: 'foreign keys', ok: true, detail: '1 foreign keys hold, 0 tried on sampled rows' },
+        { name: 'sampled rows', ok: true, detail: '2 rows of 2 tables were read in full' },
+      ]);
+      const because =
+        'the server cannot plan a query of it: query failed: function unaccent(text) does not exist';
+      expect(notChecked).toEqual([
+        expect.stringMatching(/^canary: /),
+        `row counts of public.people: ${because}`,
+        `rows of foreign keys of public.pets pets_owner_fkey: ${because}`,
+        `sampled rows of public.people: ${because}`,
+      ]);
+      await harness.sql(target, 'DROP TABLE gone; INSERT INTO pets VALUES (2)');
+      expect((await report()).checks.map(({ name, ok, detail }) => [name, ok, detail])).toEqual([
+        ['row counts', false, expect.stringContaining('relation "public.gone" does not exist')],
+        ['foreign keys', true, expect.any(String)],
+        ['sampled rows', false, expect.stringContaining('relation "public.gone" does not exist')],
+      ]);
+    });
+
     it('names a sequence that it may not read, and what to grant, before it stores anything', async () => {
       const source = await harness.database('source');
       await harness.sql(

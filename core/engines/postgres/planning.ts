@@ -33,6 +33,55 @@ export async function attempt<Result>(
   return attempted;
 }
 
+/** Classes of SQLSTATE that blame no function: resources, a cancelled wait, the disk, and damage, such as an index whose first page planning cannot read. */
+const notOfAPlan = new Set(['53', '55', '57', '58', 'XX']);
+
+/**
+ * The only row of a query of the product's own inside the session's transaction, or what the server refused to plan it for
+ * (see {@link tablesWithoutPlan}). A query is refused before its plan for a table, a column or an operator that is missing,
+ * and after it for rights and rows; all that is thrown. PREPARE parses and does not plan; only EXPLAIN of it does.
+ */
+export async function readIfPlanned<Row extends object>(
+  session: Session,
+  sql: string,
+): Promise<Attempt<Row>> {
+  await session.query('SAVEPOINT reading');
+  try {
+    const result = await session.one<Row>(sql);
+    await session.query('RELEASE SAVEPOINT reading');
+    return { result };
+  } catch (error) {
+    if (!isHoldfastError(error) || !blamesAFunction(error)) throw error;
+    await session.query('ROLLBACK TO SAVEPOINT reading; RELEASE SAVEPOINT reading');
+    await session.query(`PREPARE reading AS ${sql}`);
+    const planned = await attempt(session, planSeconds * 1000, () =>
+      session.query('EXPLAIN EXECUTE reading'),
+    );
+    await session.query('DEALLOCATE reading');
+    if ('refused' in planned && blamesAFunction(planned.refused)) return planned;
+    throw error;
+  }
+}
+
+function blamesAFunction({ code, detail }: HoldfastError): boolean {
+  const sqlState = detail?.['sqlState'];
+  return (
+    typeof sqlState === 'string' && !notOfAPlan.has(sqlState.slice(0, 2)) && code !== 'SOURCE_PRIVILEGES'
+  );
+}
+
+/** For what was not checked: the names, and why of the first. */
+export function sayUnplanned(
+  what: string,
+  refused: readonly { readonly name: string; readonly reason: string }[],
+): string[] {
+  const [first] = refused;
+  if (first === undefined) return [];
+  const names = refused.slice(0, 10).map(({ name }) => name);
+  const more = refused.length > names.length ? ` and ${refused.length - names.length} more` : '';
+  return [`${what} of ${names.join(', ')}${more}: the server cannot plan a query of it: ${first.reason}`];
+}
+
 /**
  * Numbers of the tables of cut parts that no query can read. A query has a plan, and planning
  * evaluates what is constant in the index expressions, index predicates and extended statistics of its tables, under the
