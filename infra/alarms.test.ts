@@ -233,12 +233,26 @@ describe('limits', () => {
   });
 
   it('take no news for good news where something must happen first', () => {
-    for (const kind of ['backup-failed', 'replication-late', 'verification-failed', 'restore-failed']) {
+    for (const kind of [
+      'backup-failed',
+      'replication-late',
+      'verification-failed',
+      'restore-failed',
+      'restored-with-faults',
+    ]) {
       expect(find('us-west-2', `holdfast-acme-${kind}-shop-db`)).toMatchObject({
         TreatMissingData: 'notBreaching',
         Statistic: 'Sum',
         Threshold: 0,
       });
     }
+  });
+
+  it('ring for the faults of a restore that is done, in either Region', () => {
+    for (const region of ['us-east-1', 'us-west-2'])
+      expect(find(region, 'holdfast-acme-restored-with-faults-shop-db')).toMatchObject({
+        MetricName: 'restore_faults',
+        Dimensions: expect.arrayContaining([{ Name: 'source', Value: 'shop-db' }]),
+      });
   });
 });

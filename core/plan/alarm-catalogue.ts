@@ -58,6 +58,11 @@ export const alarmKinds = {
     per: 'plan',
   },
   'restore-failed': { says: 'A restore failed.', tells: 'event', per: 'source' },
+  'restored-with-faults': {
+    says: 'A restore is done and every row is in, but objects are not as in the source.',
+    tells: 'event',
+    per: 'source',
+  },
   'restore-test-failed': { says: 'A restore test did not pass.', tells: 'event', per: 'source' },
   'dead-man': {
     says: 'Seen from the other Region: no protected recovery point within the RPO, or no news at all.',

@@ -87,6 +87,7 @@ function eventRules(source: SourcePlan): Rule[] {
       ...happened,
     },
     { kind: 'restore-failed', metric: metricNames.restoresFailedTotal, machine: 'restore', ...happened },
+    { kind: 'restored-with-faults', metric: metricNames.restoreFaults, machine: 'restore', ...happened },
     {
       kind: 'restore-test-failed',
       metric: metricNames.restoreTestsFailedTotal,

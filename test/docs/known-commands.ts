@@ -173,6 +173,7 @@ print(json.dumps(answer))
 `;
 /** Services whose commands are named anywhere; starting Python for each would take most of the test's time. */
 const services = [
+  'account',
   'cloudformation',
   'cloudtrail',
   'cloudwatch',
