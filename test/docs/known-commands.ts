@@ -22,7 +22,7 @@ export function problemsOf(command: NamedCommand): string[] {
 
 const holdfast = createProgram();
 /** `a holdfast command` in a sentence. */
-const prose = ['command', 'canary'];
+const prose = ['command'];
 
 function holdfastProblems(words: readonly string[], kind: NamedCommand['kind']): string[] {
   if (kind === 'message' && (words[0]?.startsWith('-') === true || prose.includes(words[0] ?? ''))) return [];
