@@ -4,8 +4,9 @@ import { z } from 'zod';
 
 const projectRoot = path.resolve(import.meta.dirname, '../..');
 
-/** Where a clone keeps the records of its one detached sandbox. */
-export const defaultRecords = path.join(projectRoot, '.cache/sandbox');
+/** Where a clone keeps the records of its one detached sandbox; a test that plays its commands names another folder. */
+export const defaultRecords =
+  process.env['HOLDFAST_SANDBOX_RECORDS'] ?? path.join(projectRoot, '.cache/sandbox');
 
 const port = z.int().min(1).max(65_535);
 
