@@ -16,7 +16,7 @@ import {
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCatalogTable } from '../core/catalog/testing.dynamodb.ts';
-import { examplePlan, runSql } from '../core/jobs/testing.ts';
+import { exampleDefinitions, examplePlan, runSql } from '../core/jobs/testing.ts';
 import { DigestMeter } from '../core/vault/digest.ts';
 import { buildLambdas } from '../infra/build-lambdas.ts';
 import { type LocalAws, startAws } from '../sandbox/aws/local-aws.ts';
@@ -95,6 +95,7 @@ function environment(region: string): Record<string, string> {
     HOLDFAST_PEER_VAULT_URL: `s3://${bucket(peer)}`,
     HOLDFAST_VAULT_KEY_ARN: keys.vault.replace(primary, region),
     HOLDFAST_SIGNING_KEY_ARN: keys.signing.replace(primary, region),
+    HOLDFAST_TASK_DEFINITIONS: JSON.stringify(exampleDefinitions),
     HOLDFAST_POSTGRES_BIN: postgresBinDirectory(18),
     HOLDFAST_PROGRESS_SECONDS: '0.2',
   };
@@ -160,7 +161,7 @@ describe('the functions and the backup task, as deployed', () => {
     const claimed = await call('claim-job', { kind: 'backup', source: 'shop-db', ...execution('one') });
     expect(claimed.reply).toMatchObject({
       outcome: 'claimed',
-      taskDefinition: 'holdfast-acme-postgres-backup',
+      taskDefinition: exampleDefinitions['postgres-backup'],
     });
     const { jobId, environment: variables } = claimed.reply!;
     const own = Object.fromEntries(

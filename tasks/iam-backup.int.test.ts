@@ -11,7 +11,7 @@ import { createDynamoCatalogStore } from '../core/catalog/catalog-store.dynamodb
 import type { CatalogStore } from '../core/catalog/catalog-store.ts';
 import { createCatalogTable } from '../core/catalog/testing.dynamodb.ts';
 import { claimJob } from '../core/jobs/claim-job.ts';
-import { examplePlan, runSql as sql } from '../core/jobs/testing.ts';
+import { exampleDefinitions, examplePlan, runSql as sql } from '../core/jobs/testing.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import { manifestKey } from '../core/vault/layout.ts';
 import { makeBucket } from '../core/vault/testing/local-bucket.s3.ts';
@@ -105,6 +105,7 @@ async function run(order: { readonly kind: 'backup' | 'restore'; readonly name: 
       catalog,
       plan,
       region,
+      taskDefinitions: exampleDefinitions,
       resolvePoint: async (from, id) => {
         const { manifest } = await vault.open(from, id);
         return { id: manifest.id, engineVersion: manifest.engine.version };

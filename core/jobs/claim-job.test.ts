@@ -5,7 +5,7 @@ import { HoldfastError } from '../errors.ts';
 import { claimJob, type ClaimJobDependencies } from './claim-job.ts';
 import { claimReplySchema, type ClaimRequest } from './messages.ts';
 import { taskJobSettingsSchema } from './settings.ts';
-import { examplePlan } from './testing.ts';
+import { exampleDefinitions, examplePlan } from './testing.ts';
 
 const ref = (id: string) => ({ source: 'shop-db', id });
 
@@ -34,6 +34,7 @@ describe('claimJob', () => {
       catalog,
       plan: examplePlan,
       region: 'us-east-1',
+      taskDefinitions: exampleDefinitions,
       resolvePoint: async () => ({ id: pointId, engineVersion: '17.5' }),
       isRunning: async (owner) => running.has(owner),
       now: () => noon,
@@ -46,7 +47,7 @@ describe('claimJob', () => {
     expect(await catalog.control()).toEqual({ activeRegion: 'us-east-1', epoch: 1 });
     expect(reply).toMatchObject({
       outcome: 'claimed',
-      taskDefinition: 'holdfast-acme-postgres-backup',
+      taskDefinition: exampleDefinitions['postgres-backup'],
       taskRoleArn: 'arn:aws:iam::111122223333:role/holdfast-acme.backup.shop-db.us-east-1',
     });
     if (reply.outcome !== 'claimed') throw new Error('not claimed');
@@ -67,6 +68,16 @@ describe('claimJob', () => {
       epoch: 1,
       owner: arn('one'),
     });
+  });
+
+  it('names the revision that is deployed by then when the same execution claims again', async () => {
+    const first = await claimJob(deps, request());
+    const newer = 'arn:aws:ecs:us-east-1:111122223333:task-definition/holdfast-acme-postgres-backup:8';
+    const taskDefinitions = { ...exampleDefinitions, 'postgres-backup': newer };
+    const second = await claimJob({ ...deps, taskDefinitions }, request());
+    expect(second).toEqual({ ...first, taskDefinition: newer });
+    expect(newer).not.toBe(exampleDefinitions['postgres-backup']);
+    expect(await catalog.listJobs()).toHaveLength(1);
   });
 
   it('gives the same execution the same job again', async () => {
@@ -150,7 +161,7 @@ describe('claimJob', () => {
     });
     const reply = await claimJob(standby, restore);
     expect(reply).toMatchObject({
-      taskDefinition: 'holdfast-acme-postgres-restore',
+      taskDefinition: exampleDefinitions['postgres-restore'],
       taskRoleArn: 'arn:aws:iam::111122223333:role/holdfast-acme.restore.shop-db.us-west-2',
       recoveryPointId: pointId,
     });
@@ -235,7 +246,7 @@ describe('claimJob', () => {
   it("runs a restore test beside a scratch server of the source's major, or says that there is none", async () => {
     const test = request({ kind: 'restore-test' });
     expect(await claimJob(deps, test)).toMatchObject({
-      taskDefinition: 'holdfast-acme-postgres-restore-test-17',
+      taskDefinition: exampleDefinitions['postgres-restore-test-17'],
       taskRoleArn: 'arn:aws:iam::111122223333:role/holdfast-acme.restore-test.shop-db.us-east-1',
     });
     const old = { ...deps, resolvePoint: async () => ({ id: pointId, engineVersion: '13.9' }) };

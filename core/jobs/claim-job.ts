@@ -5,6 +5,7 @@ import {
   type Control,
 } from '../catalog/catalog-store.ts';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
+import type { TaskDefinitionArns } from '../plan/names.ts';
 import type { Plan, SourcePlan } from '../plan/plan.ts';
 import { orderFor, type ResolvedPoint, targetOf } from './job-order.ts';
 import { idFor } from './job-ids.ts';
@@ -18,6 +19,7 @@ export interface ClaimJobDependencies {
   readonly plan: Plan;
   /** The Region this runs in. */
   readonly region: string;
+  readonly taskDefinitions: TaskDefinitionArns;
   /** The newest (or the named) recovery point whose objects are complete in this Region. @throws RECOVERY_POINT_NOT_FOUND and others of `Vault.open` */
   readonly resolvePoint: (source: string, id: string) => Promise<ResolvedPoint>;
   /** False only when the execution is known to have ended; when in doubt the lease decides. */
@@ -50,6 +52,7 @@ export async function claimJob(deps: ClaimJobDependencies, request: ClaimRequest
     request,
     now,
     jobId: idFor('job', execution),
+    taskDefinitions: deps.taskDefinitions,
     region: deps.region,
   });
   const input: ClaimInput = {

@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors.ts';
-import { deploymentNames, postgresMajors } from '../plan/names.ts';
+import { deploymentNames, postgresMajors, type TaskDefinitionArns, type TaskName } from '../plan/names.ts';
 import type { Plan, SourcePlan, TargetPlan } from '../plan/plan.ts';
 import type { PassedOverRecoveryPoint } from '../vault/vault.ts';
 import type { ClaimReply, ClaimRequest } from './messages.ts';
@@ -31,11 +31,12 @@ export interface OrderInput {
   readonly request: ClaimRequest;
   readonly now: Date;
   readonly jobId: string;
+  readonly taskDefinitions: TaskDefinitionArns;
   /** The Region that the task runs in. */
   readonly region: string;
 }
 
-/** The order of a task: which definition to run as whom, and the job's own environment. References only, never a secret's value. */
+/** The order of a task: which revision of which definition to run, as whom, and the job's own environment. References only, never a secret's value. */
 export function orderFor(input: OrderInput): Extract<ClaimReply, { outcome: 'claimed' }> {
   const bare = entriesOf(jobEnvironment(input));
   const checks = input.request.kind === 'restore' ? checksThatFit(input, charactersOf(bare)) : {};
@@ -53,7 +54,7 @@ export function orderFor(input: OrderInput): Extract<ClaimReply, { outcome: 'cla
     outcome: 'claimed',
     jobId: input.jobId,
     recoveryPointId: input.point.id,
-    taskDefinition: names.taskFamily(family(input)),
+    taskDefinition: input.taskDefinitions[taskName(input)],
     taskRoleArn: names.taskRoleArn(input.request.kind, input.source.id, input.region),
     environment,
   };
@@ -144,18 +145,19 @@ function lockOf({ now, plan: { vault } }: OrderInput) {
   return { HOLDFAST_LOCK_UNTIL: until.toISOString(), HOLDFAST_LOCK_MODE: vault.lock };
 }
 
-function family({ request, point }: OrderInput) {
+function taskName({ request, point }: OrderInput): TaskName {
   if (request.kind === 'backup') return 'postgres-backup';
   if (request.kind === 'restore') return 'postgres-restore';
-  const major = Number.parseInt(point.engineVersion ?? '', 10);
-  if (!postgresMajors.some((known) => known === major)) {
+  const number = Number.parseInt(point.engineVersion ?? '', 10);
+  const major = postgresMajors.find((known) => known === number);
+  if (major === undefined) {
     throw new HoldfastError(
       'NOT_TESTABLE_HERE',
       `recovery point ${point.id} is of PostgreSQL ${point.engineVersion}; scratch servers exist for ${postgresMajors.join(', ')}`,
       { hint: 'restore it into a server of that version by hand: holdfast restore' },
     );
   }
-  return `postgres-restore-test-${major}` as const;
+  return `postgres-restore-test-${major}`;
 }
 
 /** The target of a restore. @throws TARGET_NOT_FOUND when the plan has none of that name, or has it in another Region */

@@ -33,6 +33,7 @@ export const claimReplySchema = z.discriminatedUnion('outcome', [
     outcome: z.literal('claimed'),
     jobId: z.string(),
     recoveryPointId: recoveryPointIdSchema,
+    /** ARN of the deployed revision, which alone may run. */
     taskDefinition: z.string(),
     /** Takes the place of the definition's own role, which may do nothing. */
     taskRoleArn: z.string(),

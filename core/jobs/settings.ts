@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { jobKindSchema } from '../catalog/job.ts';
 import { HoldfastError } from '../errors.ts';
+import { taskNames } from '../plan/names.ts';
 import { lockModeSchema, recoveryPointIdSchema, sourceIdSchema } from '../vault/manifest.ts';
 
 /**
@@ -14,6 +15,12 @@ const keyArnSchema = z
   .string()
   .regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/.+$/, 'must be the ARN of a KMS key');
 const regionSchema = z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a Region such as us-east-1');
+const taskDefinitionArnSchema = z
+  .string()
+  .regex(
+    /^arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task-definition\/[^:]+:\d+$/,
+    'must be the ARN of one revision of a task definition',
+  );
 const pemSchema = z.string().regex(/^-----BEGIN PUBLIC KEY-----/, 'must be a public key in PEM form');
 
 const planSettings = {
@@ -59,7 +66,12 @@ const copyAllowance = {
 const reporterSchema = z.object(planSettings);
 const vaultUserSchema = z.object({ ...planSettings, ...vaultSettings });
 
-export const claimJobSettingsSchema = vaultUserSchema;
+export const claimJobSettingsSchema = z.object({
+  ...vaultUserSchema.shape,
+  HOLDFAST_TASK_DEFINITIONS: jsonSetting(z.record(z.enum(taskNames), taskDefinitionArnSchema)).describe(
+    'JSON object with the revision of each task definition that was deployed, as ARN; nothing else is run.',
+  ),
+});
 export const checkCopySettingsSchema = z.object({ ...planSettings, ...vaultSettings, ...copyAllowance });
 export const finishJobSettingsSchema = reporterSchema;
 export const failJobSettingsSchema = reporterSchema;

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import pg from 'pg';
 import type { PostgresConnection } from '../engines/postgres/connection.ts';
+import { taskNames, type TaskDefinitionArns } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
 import { DigestMeter } from '../vault/digest.ts';
 import type { ObjectStore } from '../vault/object-store.ts';
@@ -35,6 +36,14 @@ export const examplePlan: Plan = {
   ],
   notifications: {},
 };
+
+/** As its deployment would have registered them. */
+export const exampleDefinitions = Object.fromEntries(
+  taskNames.map((name) => [
+    name,
+    `arn:aws:ecs:us-east-1:111122223333:task-definition/holdfast-acme-${name}:7`,
+  ]),
+) as TaskDefinitionArns;
 
 /** Runs SQL as a test would: one connection, one text, the last statement's rows. */
 export async function runSql(

@@ -21,7 +21,7 @@ export interface DeploymentNames {
   lambda(name: LambdaName): string;
   stateMachine(name: StateMachineName): string;
   stateMachineArn(name: StateMachineName, region: string): string;
-  taskFamily(name: 'postgres-backup' | 'postgres-restore' | `postgres-restore-test-${number}`): string;
+  taskFamily(name: TaskName): string;
   /** Role of the tasks of one workflow for one source in one Region; IAM knows no Regions, so the name says it. */
   taskRole(workflow: StateMachineName, source: string, region: string): string;
   taskRoleArn(workflow: StateMachineName, source: string, region: string): string;
@@ -61,6 +61,15 @@ export type StackName = (typeof stackNames)[number];
 
 /** Majors whose restore tests have a task definition of their own: the scratch server is of the source's major. */
 export const postgresMajors = [14, 15, 16, 17, 18] as const;
+/** What tasks run, a task definition each. */
+export const taskNames = [
+  'postgres-backup',
+  'postgres-restore',
+  ...postgresMajors.map((major) => `postgres-restore-test-${major}` as const),
+] as const;
+export type TaskName = (typeof taskNames)[number];
+/** The revision that is deployed of each, as ARN: a family alone would mean whatever was registered last. */
+export type TaskDefinitionArns = Readonly<Record<TaskName, string>>;
 
 /** What IAM allows for the name of a role, and EventBridge Scheduler for that of a schedule. */
 const maxNameCharacters = 64;

@@ -8,7 +8,7 @@ import type {
   FailJobEnvironment,
   FinishJobEnvironment,
 } from '../../core/jobs/settings.ts';
-import type { LambdaName } from '../../core/plan/names.ts';
+import type { LambdaName, TaskDefinitionArns } from '../../core/plan/names.ts';
 import type { Deployment, Side } from '../deployment.ts';
 import { acknowledge } from './acknowledgements.ts';
 import { grantAnySourceItems, grantControl } from './catalog-access.ts';
@@ -21,6 +21,8 @@ export interface JobFunctionsProps {
   readonly deployment: Deployment;
   readonly side: Side;
   readonly keys: VaultKeys;
+  /** What claim-job may order to run. */
+  readonly definitionArns: TaskDefinitionArns;
 }
 
 /**
@@ -42,7 +44,11 @@ export class JobFunctions extends Construct {
       keys: props.keys,
       stack: Stack.of(this),
     });
-    const claim: ClaimJobEnvironment = { ...plan, ...vault };
+    const claim: ClaimJobEnvironment = {
+      ...plan,
+      ...vault,
+      HOLDFAST_TASK_DEFINITIONS: Stack.of(this).toJsonString(props.definitionArns),
+    };
     const check: CheckCopyEnvironment = { ...plan, ...vault };
     const report: FinishJobEnvironment & FailJobEnvironment = plan;
     const watch: DeadManEnvironment = { ...plan, ...vault };

@@ -1,7 +1,7 @@
 import { Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
-import type { StateMachineName } from '../../core/plan/names.ts';
+import { postgresMajors, type StateMachineName, type TaskName } from '../../core/plan/names.ts';
 import type { Deployment } from '../deployment.ts';
 import { acknowledge } from './acknowledgements.ts';
 import type { HoldfastFunction } from './holdfast-function.ts';
@@ -29,7 +29,6 @@ export class JobMachines extends Construct {
   constructor(scope: Construct, id: string, props: JobMachinesProps) {
     super(scope, id);
     const { deployment, functions, tasks, network } = props;
-    const { names } = deployment;
     const decisions = [functions.claimJob, functions.finishJob, functions.failJob];
     const substitutions = {
       ClaimJobFunctionArn: functions.claimJob.function.functionArn,
@@ -40,15 +39,15 @@ export class JobMachines extends Construct {
       SecurityGroups: network.securityGroupIds,
       AssignPublicIp: network.assignPublicIp,
     };
-    const running = (workflow: StateMachineName, families: readonly string[]) => (role: iam.Role) =>
-      grantRunTask(role, { tasks, families, taskRoles: tasks.roles.of(workflow) });
+    const running = (workflow: StateMachineName, names: readonly TaskName[]) => (role: iam.Role) =>
+      grantRunTask(role, { tasks, names, taskRoles: tasks.roles.of(workflow) });
     this.backup = new StateMachineFile(this, 'backup', {
       deployment,
       name: 'backup',
       substitutions: { ...substitutions, CheckCopyFunctionArn: functions.checkCopy.function.functionArn },
       grants: {
         [invokeFunction]: (role) => grantInvoke(role, [...decisions, functions.checkCopy]),
-        [runTask]: running('backup', [names.taskFamily('postgres-backup')]),
+        [runTask]: running('backup', ['postgres-backup']),
       },
     });
     this.restore = new StateMachineFile(this, 'restore', {
@@ -57,7 +56,7 @@ export class JobMachines extends Construct {
       substitutions,
       grants: {
         [invokeFunction]: (role) => grantInvoke(role, decisions),
-        [runTask]: running('restore', [names.taskFamily('postgres-restore')]),
+        [runTask]: running('restore', ['postgres-restore']),
       },
     });
     this.restoreTest = new StateMachineFile(this, 'restore-test', {
@@ -66,7 +65,10 @@ export class JobMachines extends Construct {
       substitutions,
       grants: {
         [invokeFunction]: (role) => grantInvoke(role, decisions),
-        [runTask]: running('restore-test', tasks.restoreTestFamilies),
+        [runTask]: running(
+          'restore-test',
+          postgresMajors.map((major) => `postgres-restore-test-${major}` as const),
+        ),
       },
     });
   }
@@ -83,21 +85,29 @@ function grantInvoke(role: iam.Role, functions: readonly HoldfastFunction[]): vo
 
 interface RunTaskGrant {
   readonly tasks: JobTasks;
-  readonly families: readonly string[];
+  readonly names: readonly TaskName[];
   /** What claim-job may name as the role of a run. */
   readonly taskRoles: readonly iam.IRole[];
 }
 
-/** What `ecs:runTask.sync` needs: https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html */
-function grantRunTask(role: iam.Role, { tasks, families, taskRoles }: RunTaskGrant): void {
+/**
+ * What `ecs:runTask.sync` needs: https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html. Only the revisions of
+ * this deployment may run: another one of the same family, which anybody with `ecs:RegisterTaskDefinition` can add, would
+ * run foreign code under a task role. ECS authorises RunTask by the revision
+ * (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html).
+ */
+function grantRunTask(role: iam.Role, { tasks, names, taskRoles }: RunTaskGrant): void {
   const stack = Stack.of(role);
   const ecsArn = (resource: string) => `arn:aws:ecs:${stack.region}:${stack.account}:${resource}`;
   const inCluster = { ArnEquals: { 'ecs:cluster': tasks.cluster.attrArn } };
-  const definitions = families.map((family) => ecsArn(`task-definition/${family}:*`));
   const running = ecsArn(`task/${tasks.cluster.clusterName}/*`);
   const allow = (actions: string[], resources: string[], conditions?: Record<string, unknown>) =>
     role.addToPolicy(new iam.PolicyStatement({ actions, resources, conditions }));
-  allow(['ecs:RunTask'], definitions, inCluster);
+  allow(
+    ['ecs:RunTask'],
+    names.map((name) => tasks.definitionArns[name]),
+    inCluster,
+  );
   allow(['ecs:StopTask', 'ecs:DescribeTasks'], [running], inCluster);
   allow(['ecs:TagResource'], [running], { StringEquals: { 'ecs:CreateAction': 'RunTask' } });
   allow(
@@ -111,11 +121,9 @@ function grantRunTask(role: iam.Role, { tasks, families, taskRoles }: RunTaskGra
     passable.map((one) => one.roleArn),
     { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
   );
-  for (const resource of [...definitions, running]) {
-    acknowledge(
-      role,
-      `AwsSolutions-IAM5[Resource::${resource}]`,
-      'Revisions and task ids are numbered by ECS; family and cluster are the narrowest scope it knows.',
-    );
-  }
+  acknowledge(
+    role,
+    `AwsSolutions-IAM5[Resource::${running}]`,
+    'ECS makes the ids of tasks; the cluster is the narrowest scope there is.',
+  );
 }

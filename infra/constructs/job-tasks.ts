@@ -4,7 +4,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { TaskStaticEnvironment } from '../../core/jobs/settings.ts';
-import { postgresMajors } from '../../core/plan/names.ts';
+import { postgresMajors, type TaskDefinitionArns } from '../../core/plan/names.ts';
 import type { Deployment, Side } from '../deployment.ts';
 import { acknowledge } from './acknowledgements.ts';
 import { planEnvironment, vaultEnvironment } from './runtime-environment.ts';
@@ -25,8 +25,8 @@ export class JobTasks extends Construct {
   readonly cluster: ecs.CfnCluster;
   readonly executionRole: iam.Role;
   readonly roles: TaskRoles;
-  /** One family for each major version of PostgreSQL. */
-  readonly restoreTestFamilies: readonly string[];
+  /** A restore test has one for each major version of PostgreSQL. */
+  readonly definitionArns: TaskDefinitionArns;
 
   constructor(scope: Construct, id: string, props: JobTasksProps) {
     super(scope, id);
@@ -56,18 +56,16 @@ export class JobTasks extends Construct {
       logGroup,
       environment,
     };
-    for (const program of ['postgres-backup', 'postgres-restore'] as const) {
-      new TaskDefinition(this, program, {
+    const programs = (['postgres-backup', 'postgres-restore'] as const).map((program) => {
+      const family = names.taskFamily(program);
+      const task = new TaskDefinition(this, program, { ...shared, family, command: program });
+      return [program, task.definition.taskDefinitionArn] as const;
+    });
+    const restoreTests = postgresMajors.map((major) => {
+      const name = `postgres-restore-test-${major}` as const;
+      const task = new TaskDefinition(this, name, {
         ...shared,
-        family: names.taskFamily(program),
-        command: program,
-      });
-    }
-    this.restoreTestFamilies = postgresMajors.map((major) => {
-      const family = names.taskFamily(`postgres-restore-test-${major}`);
-      const task = new TaskDefinition(this, `postgres-restore-test-${major}`, {
-        ...shared,
-        family,
+        family: names.taskFamily(name),
         command: 'postgres-restore',
         environment: {
           ...environment,
@@ -79,8 +77,10 @@ export class JobTasks extends Construct {
         ephemeralStorageGiB: 200,
       });
       addScratchServer(task, { deployment, major, logGroup });
-      return family;
+      return [name, task.definition.taskDefinitionArn] as const;
     });
+    // Every name is there: the two lists are what `taskNames` is made of.
+    this.definitionArns = Object.fromEntries([...programs, ...restoreTests]) as TaskDefinitionArns;
   }
 
   #executionRole(image: TaskImage, logGroup: logs.LogGroup): iam.Role {

@@ -3,9 +3,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { Stack } from 'aws-cdk-lib';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { deploymentNames, stateMachineNames } from '../../core/plan/names.ts';
+import { claimJobSettingsSchema } from '../../core/jobs/settings.ts';
+import { deploymentNames, postgresMajors, stateMachineNames } from '../../core/plan/names.ts';
 import type { Plan } from '../../core/plan/plan.ts';
-import type { ResolvedResource } from '../testing/resolve.ts';
+import { type ResolvedResource, revision } from '../testing/resolve.ts';
 import { roleOf, simulate } from '../testing/simulate.ts';
 import { examplePlan, testApp, testDeployment, testStacks } from '../testing/test-app.ts';
 import {
@@ -142,7 +143,7 @@ describe('the role of each state machine', () => {
     deploymentNames(plan).taskRoleArn(name, source, region);
   const namesOf = (name: keyof typeof cases): Names => ({
     claimJob: `arn:aws:lambda:${inRegion}:function:holdfast-acme-claim-job`,
-    definition: `arn:aws:ecs:${inRegion}:task-definition/holdfast-acme-${cases[name].family}:7`,
+    definition: `arn:aws:ecs:${inRegion}:task-definition/holdfast-acme-${cases[name].family}:${revision}`,
     taskRole: taskRole(name, 'shop-db'),
   });
 
@@ -171,6 +172,46 @@ describe('the role of each state machine', () => {
     expect(await run('restore', 'restore-test')).toBe('ImplicitlyDenied');
     expect(await run('restore-test', 'restore-test')).toBe('Allowed');
     expect(await run('backup', 'backup', `${cluster}-other`)).toBe('ImplicitlyDenied');
+  });
+
+  it.each(stateMachineNames)('runs for %s the revisions that are deployed, and those alone', async (name) => {
+    const run = (definition: string) =>
+      simulate(machineRole(name), {
+        action: 'ecs:RunTask',
+        resource: definition,
+        context: { 'ecs:cluster': cluster },
+      });
+    const ordered = Object.entries(orderable()).filter(
+      ([program]) => program.replace(/^postgres-|-\d+$/g, '') === name,
+    );
+    expect(ordered).toHaveLength(name === 'restore-test' ? postgresMajors.length : 1);
+    for (const [, deployed] of ordered) {
+      expect([deployed, await run(deployed)]).toEqual([deployed, 'Allowed']);
+      const family = deployed.replace(/:\d+$/, '');
+      const others = [revision + 1, revision - 1, `${revision}0`, `${revision}.1`].map(
+        (n) => `${family}:${n}`,
+      );
+      for (const other of [...others, deployed.replace('us-east-1', 'us-west-2')])
+        expect([other, await run(other)]).toEqual([other, 'ImplicitlyDenied']);
+    }
+  });
+
+  /** What claim-job may order, as its environment says. */
+  const orderable = () => {
+    const claimJob = resources.find(
+      ({ region, properties }) =>
+        region === 'us-east-1' && properties['FunctionName'] === 'holdfast-acme-claim-job',
+    );
+    return claimJobSettingsSchema.parse(claimJob?.properties['Environment'].Variables)
+      .HOLDFAST_TASK_DEFINITIONS;
+  };
+
+  it('gives claim-job each definition of the stack, by its revision', () => {
+    const families = resources
+      .filter(({ type, region }) => type === 'AWS::ECS::TaskDefinition' && region === 'us-east-1')
+      .map(({ properties }) => `arn:aws:ecs:${inRegion}:task-definition/${properties['Family']}:${revision}`);
+    expect(families).toHaveLength(2 + postgresMajors.length);
+    expect(Object.values(orderable()).toSorted()).toEqual(families.toSorted());
   });
 
   const pass = (name: keyof typeof cases, role: string, service = 'ecs-tasks') =>

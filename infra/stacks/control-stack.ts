@@ -25,7 +25,8 @@ export class ControlStack extends Stack {
     const side = sideOf(deployment.plan, role);
     const network = new TaskNetwork(this, 'Network', { plan: deployment.plan, region: side.region });
     const tasks = new JobTasks(this, 'Tasks', { deployment, side, keys });
-    const functions = new JobFunctions(this, 'Functions', { deployment, side, keys });
+    const { definitionArns } = tasks;
+    const functions = new JobFunctions(this, 'Functions', { deployment, side, keys, definitionArns });
     const machines = new JobMachines(this, 'Machines', { deployment, functions, tasks, network });
     const schedules = new JobSchedules(this, 'Schedules', { deployment, machines });
     new CanaryWriters(this, 'Canaries', { deployment, side, scheduleGroup: schedules });

@@ -34,6 +34,7 @@ export const handler = defineHandler({
         catalog,
         plan,
         region,
+        taskDefinitions: settings.HOLDFAST_TASK_DEFINITIONS,
         resolvePoint,
         isRunning: (owner) => isExecutionRunning(executions, region, owner),
         now: () => new Date(),
