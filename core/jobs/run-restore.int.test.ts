@@ -237,6 +237,23 @@ describe('runRestore', () => {
     expect(await sql(target, 'select count(*)::int as n from customers')).toEqual([{ n: 100 }]);
   });
 
+  it('speaks of the target, not of the source, when the target lets nobody in', async () => {
+    const target = await newDatabase();
+    const refusal = async (change: Partial<PostgresConnection>) => {
+      catalog = await newCatalog();
+      const { done } = await restore({ ...target, ...change }, ['public.customers']);
+      const error = await done.then(
+        () => undefined,
+        (reason: HoldfastError) => reason,
+      );
+      expect(error?.hint).toMatch(/\?$/);
+      return error?.code;
+    };
+    expect(await refusal({ port: 1 })).toBe('TARGET_UNREACHABLE');
+    expect(await refusal({ password: 'wrong' })).toBe('TARGET_CREDENTIALS');
+    expect(await refusal({ tls: 'require' })).toBe('TARGET_TLS');
+  });
+
   it('refuses a target that holds a table and leaves it as it was', async () => {
     const target = await newDatabase();
     await sql(target, `create table kept as select 1 as x`);

@@ -31,6 +31,9 @@ describe('errors of the server and its programs', () => {
         .code;
     expect(code('password authentication failed', '28P01')).toBe('SOURCE_CREDENTIALS');
     expect(code('connect ECONNREFUSED 127.0.0.1:1', 'ECONNREFUSED')).toBe('SOURCE_UNREACHABLE');
+    expect(code('connect ENOENT /tmp/.s.PGSQL.5432', 'ENOENT')).toBe('SOURCE_UNREACHABLE');
+    expect(code('connect EACCES /run/.s.PGSQL.5432', 'EACCES')).toBe('SOURCE_UNREACHABLE');
+    expect(code('spawn pg_dump ENOENT', 'ENOENT')).toBe('TOOL_FAILED');
     expect(code('Connection terminated unexpectedly')).toBe('SOURCE_UNREACHABLE');
     expect(code('The server does not support SSL connections')).toBe('SOURCE_TLS');
     expect(code('self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT')).toBe('SOURCE_TLS');

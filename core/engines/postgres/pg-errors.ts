@@ -136,6 +136,8 @@ function codeOf(code: string | undefined, message: string, isAnswered = false): 
     return 'DISK_FULL';
   if (/^(ECONN|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EPIPE|EAI_)/.test(code ?? ''))
     return 'SOURCE_UNREACHABLE';
+  // A socket of this machine that is not there, or not for us.
+  if (/^connect (?:ENOENT|EACCES)\b/.test(message)) return 'SOURCE_UNREACHABLE';
   if (!isAnswered && unreachable.test(message)) return 'SOURCE_UNREACHABLE';
   if (/permission denied|row-level security/i.test(message)) return 'SOURCE_PRIVILEGES';
   if (/canceling statement due to lock timeout/i.test(message) || recoveryConflict.test(message))

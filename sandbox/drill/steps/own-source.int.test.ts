@@ -58,6 +58,18 @@ const refusals: readonly (readonly [string, () => string, string, RegExp])[] = [
     /cannot connect to 127.0.0.1:1[^]*in --source right/,
   ],
   [
+    'the same as keywords and values',
+    () => 'host=127.0.0.1 port=1 user=postgres password=x dbname=postgres',
+    'SOURCE_UNREACHABLE',
+    /cannot connect to 127.0.0.1:1[^]*in --source right/,
+  ],
+  [
+    'a folder without a socket',
+    () => `postgres:///postgres?host=${encodeURIComponent(folder)}`,
+    'SOURCE_UNREACHABLE',
+    /cannot connect to \/[^]*in --source right/,
+  ],
+  [
     'a database that does not exist',
     () => `postgres://postgres:sandbox@${at}/nowhere`,
     'SOURCE_UNREACHABLE',
