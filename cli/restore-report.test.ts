@@ -33,3 +33,16 @@ describe('the next step after a restore', () => {
     expect(nextOf({ checks: [held], faults: [fault] }, 'restore-test')).toEqual([]);
   });
 });
+
+describe('a restore that failed with faults', () => {
+  const lines = (code: string) => describeRestored({ faults: [fault] }, 'restore', code).join('\n');
+
+  it('promises nothing about rows, and no next step, when rows are missing', () => {
+    expect(lines('ROWS_NOT_RESTORED')).toContain('not restored whole: 1 object is not as in the source');
+    expect(lines('ROWS_NOT_RESTORED')).not.toMatch(/every row is in|next: /);
+  });
+
+  it('says that every row is in when only --strict failed it', () => {
+    expect(lines('RESTORED_WITH_FAULTS')).toContain('every row is in, and 1 object is');
+  });
+});

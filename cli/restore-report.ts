@@ -9,15 +9,17 @@ type Findings = Pick<
 >;
 
 /** What a person reads at the end of a restore: how far the data reaches, what was checked, what was not, what comes next. */
-export function describeRestored(result: Findings, kind: JobKind): string[] {
+export function describeRestored(result: Findings, kind: JobKind, errorCode?: string): string[] {
   const { checks = [], notChecked = [], faults = [] } = result;
   const failed = checks.filter(({ ok }) => !ok).length;
   return [
     ...reachOf(result),
     ...checks.map(({ ok, name, detail }) => `  ${ok ? 'held' : 'FAILED'}: ${name} (${detail})`),
     ...notChecked.map((what) => `  not checked: ${what}`),
-    ...describeFaults(faults),
-    ...((checks.length === 0 && faults.length === 0) || kind !== 'restore'
+    ...describeFaults(faults, errorCode === undefined || errorCode === 'RESTORED_WITH_FAULTS'),
+    ...((checks.length === 0 && faults.length === 0) ||
+    kind !== 'restore' ||
+    errorCode === 'ROWS_NOT_RESTORED'
       ? []
       : [`  ${nextStep(failed, faults.length)}`]),
   ];
@@ -25,11 +27,12 @@ export function describeRestored(result: Findings, kind: JobKind): string[] {
 
 const shownFaults = 20;
 
-function describeFaults(faults: NonNullable<Findings['faults']>): string[] {
+/** `whole`: every row is in; a restore that failed otherwise promises nothing about them. */
+function describeFaults(faults: NonNullable<Findings['faults']>, whole: boolean): string[] {
   if (faults.length === 0) return [];
   const more = faults.length - shownFaults;
   return [
-    `  restored with faults: every row is in, and ${faults.length} object${faults.length === 1 ? ' is' : 's are'} not as in the source`,
+    `  ${whole ? 'restored with faults: every row is in, and' : 'not restored whole:'} ${faults.length} object${faults.length === 1 ? ' is' : 's are'} not as in the source`,
     ...faults
       .slice(0, shownFaults)
       .map(

@@ -45,7 +45,7 @@ export async function followJob(
       if (job?.state === 'completed' || job?.state === 'failed')
         for (const warning of job.result?.warnings ?? []) warn(warning);
       if (job?.state === 'failed')
-        for (const line of describeRestored(job.result ?? {}, job.kind)) progress.say(line);
+        for (const line of describeRestored(job.result ?? {}, job.kind, job.error.code)) progress.say(line);
       return ended(followed, execution, job);
     }
     progress.update(liveState(followed, job));

@@ -1,5 +1,6 @@
 import { canaryKey } from '../../core/canary/canary.ts';
 import { readKeyFile } from '../../core/vault/key-file.ts';
+import { errorCodeOf } from '../../core/errors.ts';
 import { runRestore } from '../../core/jobs/run-restore.ts';
 import { describeRestored, exitCodeOf, restoredJson, resultOf } from '../restore-report.ts';
 import { formatCount, formatItems, formatSeconds } from '../progress.ts';
@@ -50,7 +51,8 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
       ...(options.table !== undefined && { tables: options.table }),
       ...(options.strict !== undefined && { strict: options.strict }),
     }).catch((error: unknown) => {
-      for (const line of describeRestored(resultOf(error) ?? {}, 'restore')) command.progress.say(line);
+      for (const line of describeRestored(resultOf(error) ?? {}, 'restore', errorCodeOf(error)))
+        command.progress.say(line);
       throw error;
     });
     for (const warning of result.warnings ?? []) warn(warning);

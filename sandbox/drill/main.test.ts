@@ -29,7 +29,11 @@ describe('npm run drill with arguments that do not fit', () => {
     ['--sorce x', 'has no option --sorce', 'did you mean --source?'],
     ['--scale 0', '--scale is "0"; allowed is a number above 0', undefined],
     ['--sabotage objekt', '--sabotage is "objekt"; allowed are object, data, region', undefined],
-    ['--source http://h/x', '--source is no PostgreSQL URL', 'it looks like postgres://'],
+    [
+      '--source http://h/x',
+      '--source is neither a PostgreSQL URL nor a list of keyword=value',
+      'it looks like postgres://',
+    ],
     [
       '--source postgres://u@h/x --sabotage object,data',
       '--sabotage data damages rows of the generated shop',

@@ -105,10 +105,9 @@ describe('npm run drill -- --source', () => {
   );
 
   it.each([
-    ['mysql://root@127.0.0.1/shop', 'must be postgres://'],
-    ['postgres://root@127.0.0.1', 'must be postgres://'],
-    ['postgres://root@127.0.0.1/shop?sslmode=prefer', '--source has sslmode=prefer; allowed are disable'],
-    ['postgres://root@127.0.0.1:port/shop', '--source'],
+    ['mysql://root@127.0.0.1/shop', '--source is neither a PostgreSQL URL nor a list of keyword=value'],
+    ['postgres://root@127.0.0.1/shop?sslmode=prefer', 'has sslmode=prefer; allowed are disable'],
+    ['postgres://root@127.0.0.1:port/shop', '--source has a port that is no number from 1 to 65535'],
   ])('takes %s for a mistake in the command and writes no report', async (source, words) => {
     const child = spawn(process.execPath, [program, '--out', path.join(folder, 'none'), '--source', source], {
       stdio: ['ignore', 'ignore', 'pipe'],
