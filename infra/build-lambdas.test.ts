@@ -43,7 +43,7 @@ describe('buildLambdas', () => {
     expect(JSON.parse(fs.readFileSync(file('claim-job', 'plan.json'), 'utf8'))).toEqual(
       JSON.parse(JSON.stringify(plan)),
     );
-    expect(fs.existsSync(file('find-key', 'plan.json'))).toBe(false);
+    expect(fs.existsSync(file('keep-key', 'plan.json'))).toBe(false);
   });
 
   it('touches nothing when nothing changed', async () => {
@@ -64,14 +64,14 @@ describe('buildLambdas', () => {
   });
 
   it('builds a damaged bundle again, to the same bytes', async () => {
-    const good = fs.readFileSync(file('find-key'));
-    fs.writeFileSync(file('find-key'), 'export const handler = 0;');
+    const good = fs.readFileSync(file('keep-key'));
+    fs.writeFileSync(file('keep-key'), 'export const handler = 0;');
     await buildLambdas(plan, folder);
-    expect(fs.readFileSync(file('find-key')).equals(good)).toBe(true);
+    expect(fs.readFileSync(file('keep-key')).equals(good)).toBe(true);
   });
 
   it('builds again when an input is not what it was', async () => {
-    const stamp = path.join(folder, 'find-key.inputs.json');
+    const stamp = path.join(folder, 'keep-key.inputs.json');
     const made = JSON.parse(fs.readFileSync(stamp, 'utf8'));
     const [first] = Object.keys(made.inputs);
     fs.writeFileSync(stamp, JSON.stringify({ ...made, inputs: { ...made.inputs, [first!]: 'other' } }));
@@ -81,7 +81,7 @@ describe('buildLambdas', () => {
 
   it('leaves whole bundles and no other files when two builds share a folder', async () => {
     const shared = path.join(folder, 'shared');
-    const chosen = ['find-key', 'claim-job'];
+    const chosen = ['keep-key', 'claim-job'];
     await Promise.all([buildLambdas(plan, shared, chosen), buildLambdas(plan, shared, chosen)]);
     for (const name of chosen)
       expect(fs.readFileSync(path.join(shared, name, 'index.mjs')).equals(fs.readFileSync(file(name)))).toBe(
@@ -92,9 +92,9 @@ describe('buildLambdas', () => {
       'claim-job.inputs.json',
       'claim-job/index.mjs',
       'claim-job/plan.json',
-      'find-key',
-      'find-key.inputs.json',
-      'find-key/index.mjs',
+      'keep-key',
+      'keep-key.inputs.json',
+      'keep-key/index.mjs',
     ]);
   });
 });

@@ -13,6 +13,11 @@ export interface Deployment {
   readonly scratchImages?: Readonly<Record<string, string>>;
   /** Qualifier of `cdk bootstrap`; names the one role that CloudFormation changes things with. */
   readonly bootstrapQualifier: string;
+  /**
+   * When this deployment was synthesized: functions that set what CloudFormation does not then run in every deployment, and
+   * so mend what somebody changed behind its back. @default - they run only when what they set changes
+   */
+  readonly appliedAt?: string;
   /** PEM text of the signing key's public half, pinned beside the plan. @default - readers ask KMS */
   readonly signingPublicKey?: string;
 }
@@ -37,6 +42,8 @@ export interface NamedRoles {
   deployment(region: string): string;
   /** Deletes versions whose lock has ended; cannot bypass a lock. */
   retention(region: string): string;
+  /** Finds or makes the keys of a Region; with break-glass the only one that changes their policies. */
+  keyKeeper(region: string): string;
   /** Sets the replication from the standby's bucket to the primary's, and nothing else. */
   readonly replicationSetter: string;
   /** Made by hand, kept unused, the only one that may disable or delete keys. */
@@ -49,6 +56,7 @@ export function namedRoles(deployment: Deployment): NamedRoles {
   return {
     deployment: (region) => `cdk-${deployment.bootstrapQualifier}-cfn-exec-role-${account}-${region}`,
     retention: (region) => `${prefix}-retention-${region}`,
+    keyKeeper: (region) => `${prefix}-keep-key-${region}`,
     replicationSetter: `${prefix}-set-replication`,
     breakGlass: `${prefix}-break-glass`,
   };
@@ -56,4 +64,9 @@ export function namedRoles(deployment: Deployment): NamedRoles {
 
 export function roleArn(deployment: Deployment, roleName: string): string {
   return `arn:aws:iam::${deployment.plan.account}:role/${roleName}`;
+}
+
+/** A property that makes a custom resource run again in each deployment. */
+export function reapplied({ appliedAt }: Deployment): { readonly AppliedAt?: string } {
+  return appliedAt === undefined ? {} : { AppliedAt: appliedAt };
 }

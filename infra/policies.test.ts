@@ -9,7 +9,7 @@ import {
   standby,
   writtenOnce,
 } from './testing/policy-lab.ts';
-import { administrator, type Principal } from './testing/simulate.ts';
+import { administrator, type Principal, simulate } from './testing/simulate.ts';
 
 let lab: PolicyLab;
 beforeAll(async () => {
@@ -96,7 +96,8 @@ describe('the deployment role', () => {
     },
   );
 
-  it('keeps key policies and cannot end a key', async () => {
+  it('neither changes nor ends a key', async () => {
+    expect(await lab.onKey(deployment, 'kms:PutKeyPolicy')).toBe('ExplicitlyDenied');
     expect(await lab.onKey(deployment, 'kms:ScheduleKeyDeletion')).toBe('ExplicitlyDenied');
     expect(await lab.onKey(deployment, 'kms:DisableKey')).toBe('ExplicitlyDenied');
   });
@@ -170,6 +171,45 @@ describe('the trust of the retention role', () => {
           },
         },
       ]);
+    }
+  });
+});
+
+describe('the function that keeps the keys', () => {
+  const keeper = () => lab.role(/^holdfast-acme-keep-key-us-east-1$/);
+  const aliased = (alias: string) => ({ 'kms:ResourceAliases': [alias] });
+
+  it('makes keys, names them and keeps their policies', async () => {
+    expect(await simulate(keeper(), { action: 'kms:CreateKey', resource: '*' })).toBe('Allowed');
+    const put = (context: ReturnType<typeof aliased>) =>
+      lab.onKey(keeper(), 'kms:PutKeyPolicy', 'mrk-vault', context);
+    expect(await put(aliased('alias/holdfast-acme-vault'))).toBe('Allowed');
+    expect(await put(aliased('alias/other'))).toBe('ImplicitlyDenied');
+  });
+
+  it('makes replicas in its own Region only', async () => {
+    const there = lab.resources.find(
+      ({ type, region }) => type === 'Custom::HoldfastKey' && region === standby,
+    );
+    const replicate = (region: string) =>
+      simulate(
+        keeper(),
+        {
+          action: 'kms:ReplicateKey',
+          resource: `arn:aws:kms:${standby}:${account}:key/mrk-vault`,
+          context: { 'kms:ReplicaRegion': region },
+        },
+        there?.properties['KeyPolicy'],
+      );
+    expect(await replicate(primary)).toBe('Allowed');
+    expect(await replicate('eu-west-1')).toBe('ImplicitlyDenied');
+  });
+
+  it('ends no key and opens nothing with one', async () => {
+    for (const action of ['kms:ScheduleKeyDeletion', 'kms:DisableKey'])
+      expect([action, await lab.onKey(keeper(), action)]).toEqual([action, 'ExplicitlyDenied']);
+    for (const action of ['kms:Decrypt', 'kms:Sign', 'kms:CreateGrant', 'kms:DeleteAlias']) {
+      expect([action, await lab.onKey(keeper(), action)]).toEqual([action, 'ImplicitlyDenied']);
     }
   });
 });

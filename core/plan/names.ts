@@ -51,7 +51,10 @@ export type LambdaName = (typeof lambdaNames)[number];
 export const stateMachineNames = ['backup', 'restore', 'restore-test'] as const;
 export type StateMachineName = (typeof stateMachineNames)[number];
 export const stackNames = [
+  'KeysStandby',
+  'Keys',
   'VaultStandby',
+  'Catalog',
   'Vault',
   'Replication',
   'ControlPrimary',

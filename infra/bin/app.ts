@@ -25,6 +25,7 @@ buildStacks(app, {
   scratchImages: images?.scratch,
   bootstrapQualifier:
     contextText(app, '@aws-cdk/core:bootstrapQualifier') ?? DefaultStackSynthesizer.DEFAULT_QUALIFIER,
+  appliedAt: new Date().toISOString(),
   signingPublicKey: takeRecorded
     ? readIfThere(path.join(path.dirname(planFile), names.signingKeyFile))
     : undefined,

@@ -12,7 +12,11 @@ export interface CatalogProps {
 
 const text = (name: string): dynamodb.Attribute => ({ name, type: dynamodb.AttributeType.STRING });
 
-/** The catalogue: one table in both Regions. Losing it loses no recovery point, yet nothing here ever deletes it. */
+/**
+ * The catalogue: one table in both Regions. Losing it loses no recovery point, yet nothing here ever deletes it. Its
+ * protection from deletion is set by a later stack (`TableProtection`): CloudFormation could not roll back a first
+ * deployment that fails while the replica is made, for it cannot delete what is protected.
+ */
 export class Catalog extends Construct {
   readonly table: dynamodb.TableV2;
 
@@ -33,7 +37,6 @@ export class Catalog extends Construct {
       // Not the vault's key: a catalogue that dies with it would hide what break-glass can still restore.
       encryption: dynamodb.TableEncryptionV2.awsManagedKey(),
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true, recoveryPeriodInDays: 35 },
-      deletionProtection: true,
       replicas: [{ region: props.side.peerRegion }],
       removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });

@@ -1,4 +1,4 @@
-import { Duration, TimeZone } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, TimeZone } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
@@ -37,7 +37,11 @@ export class JobSchedules extends Construct {
       'AwsSolutions-SQS3',
       'This is the dead-letter queue itself; an alarm watches its depth.',
     );
-    const group = new scheduler.ScheduleGroup(this, 'Group', { scheduleGroupName: names.scheduleGroup });
+    const group = new scheduler.ScheduleGroup(this, 'Group', {
+      scheduleGroupName: names.scheduleGroup,
+      // Kept by default, and then in the way of the next deployment.
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
     const role = new iam.Role(this, 'Role', {
       description: 'Starts jobs when their time has come',
       assumedBy: new iam.ServicePrincipal('scheduler.amazonaws.com', {

@@ -1,3 +1,4 @@
+import { RemovalPolicy } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { type Deployment, namedRoles, roleArn, type Side } from '../deployment.ts';
@@ -13,6 +14,7 @@ export interface RetentionRoleProps {
  * open, those that somebody gives up earlier. No function needs it, so none can be given it: only the break-glass role, which a
  * person makes by hand and keeps unused, takes it on, and both are watched. The trust names the account with a condition,
  * because IAM refuses a policy that names a role which does not exist yet.
+ * It outlives `cdk destroy` with the vault, because nobody else can ever empty that.
  */
 export class RetentionRole extends Construct {
   readonly role: iam.Role;
@@ -28,30 +30,32 @@ export class RetentionRole extends Construct {
       assumedBy: new iam.AccountPrincipal(deployment.plan.account).withConditions({
         ArnEquals: { 'aws:PrincipalArn': roleArn(deployment, namedRoles(deployment).breakGlass) },
       }),
+      inlinePolicies: {
+        delete: new iam.PolicyDocument({ statements: statementsOf(bucketArn, isGovernance) }),
+      },
     });
-    this.role.addToPolicy(
-      new iam.PolicyStatement({
-        actions: ['s3:ListBucket', 's3:ListBucketVersions'],
-        resources: [bucketArn],
-      }),
-    );
-    this.role.addToPolicy(
-      new iam.PolicyStatement({
-        actions: [
-          's3:GetObject',
-          's3:GetObjectVersion',
-          's3:GetObjectRetention',
-          's3:GetObjectLegalHold',
-          's3:DeleteObjectVersion',
-          ...(isGovernance ? ['s3:BypassGovernanceRetention'] : []),
-        ],
-        resources: [`${bucketArn}/v1/*`],
-      }),
-    );
+    this.role.applyRemovalPolicy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE);
     acknowledge(
       this.role,
       `AwsSolutions-IAM5[Resource::${bucketArn}/v1/*]`,
       'Retention works on recovery points of every source; the lock and the bucket policy bound what it can delete.',
     );
   }
+}
+
+function statementsOf(bucketArn: string, isGovernance: boolean): iam.PolicyStatement[] {
+  return [
+    new iam.PolicyStatement({ actions: ['s3:ListBucket', 's3:ListBucketVersions'], resources: [bucketArn] }),
+    new iam.PolicyStatement({
+      actions: [
+        's3:GetObject',
+        's3:GetObjectVersion',
+        's3:GetObjectRetention',
+        's3:GetObjectLegalHold',
+        's3:DeleteObjectVersion',
+        ...(isGovernance ? ['s3:BypassGovernanceRetention'] : []),
+      ],
+      resources: [`${bucketArn}/v1/*`],
+    }),
+  ];
 }

@@ -195,6 +195,8 @@ function aboutRoles({ deployment }: TamperRulesProps): Pattern[] {
     roles.deployment(standby),
     roles.retention(primary),
     roles.retention(standby),
+    roles.keyKeeper(primary),
+    roles.keyKeeper(standby),
     roles.replicationSetter,
     roles.breakGlass,
   ];

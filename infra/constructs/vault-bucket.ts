@@ -11,7 +11,7 @@ import type { Replication } from './replication.ts';
 export interface VaultBucketProps {
   readonly deployment: Deployment;
   readonly side: Side;
-  /** Key of the second layer, S3's own encryption. @default - the key that S3 manages, which nobody can disable or delete */
+  /** Key of the second layer, S3's own encryption. @default - keys that S3 manages (SSE-S3), which nobody can disable or delete */
   readonly serverSideKey?: kms.IKey;
   /** Where every object is copied to. @default - set later, once the other bucket exists */
   readonly replication?: Replication;
@@ -31,7 +31,6 @@ export class VaultBucket extends Construct {
       versioned: true,
       ...objectLock(plan.vault),
       ...encryption(props.serverSideKey),
-      bucketKeyEnabled: true,
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
       objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
       enforceSSL: true,
@@ -56,7 +55,7 @@ export class VaultBucket extends Construct {
     for (const statement of vaultPolicyStatements({ deployment, side, bucketArn })) {
       this.bucket.addToResourcePolicy(statement);
     }
-    keepPolicy(this.bucket);
+    keepPolicy(this.bucket, names.vaultBucket(side.region));
   }
 
   /** A bucket with Object Lock cannot receive access logs, so they need one of their own. */
@@ -81,14 +80,21 @@ export class VaultBucket extends Construct {
       ],
       removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
-    keepPolicy(bucket);
+    keepPolicy(bucket, bucketName);
     return bucket;
   }
 }
 
-/** A bucket that outlives its stack must not lose the denies that protect it. */
-function keepPolicy(bucket: s3.Bucket): void {
-  bucket.policy?.applyRemovalPolicy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE);
+/**
+ * A bucket that outlives its stack must not lose the denies that protect it. The policy names its bucket by name: by a
+ * reference CloudFormation could not find it again when a new deployment takes it over.
+ */
+function keepPolicy(bucket: s3.Bucket, bucketName: string): void {
+  const policy = bucket.policy?.node.defaultChild;
+  if (!(policy instanceof s3.CfnBucketPolicy)) throw new Error(`bucket ${bucketName} has no policy to keep`);
+  policy.applyRemovalPolicy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE);
+  policy.addPropertyOverride('Bucket', bucketName);
+  policy.node.addDependency(bucket.node.defaultChild ?? bucket);
 }
 
 function objectLock(vault: Plan['vault']): Partial<s3.BucketProps> {
@@ -106,6 +112,6 @@ function objectLock(vault: Plan['vault']): Partial<s3.BucketProps> {
 
 function encryption(key: kms.IKey | undefined): Partial<s3.BucketProps> {
   return key === undefined
-    ? { encryption: s3.BucketEncryption.KMS_MANAGED }
-    : { encryption: s3.BucketEncryption.KMS, encryptionKey: key };
+    ? { encryption: s3.BucketEncryption.S3_MANAGED }
+    : { encryption: s3.BucketEncryption.KMS, encryptionKey: key, bucketKeyEnabled: true };
 }

@@ -1,8 +1,10 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { CustomResource, Duration } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
-import { type Deployment, namedRoles, roleArn, type Side } from '../deployment.ts';
+import { type Deployment, namedRoles, reapplied, roleArn, type Side } from '../deployment.ts';
+import { acknowledge } from './acknowledgements.ts';
+import { HoldfastFunction } from './holdfast-function.ts';
 
 /** The two multi-Region keys of the vault, as one Region knows them. */
 export interface VaultKeys {
@@ -18,88 +20,142 @@ export interface VaultKeysProps {
   readonly side: Side;
 }
 
-/** The primaries of both multi-Region keys. */
-export class PrimaryVaultKeys extends Construct implements VaultKeys {
-  readonly vault: kms.Key;
-  readonly signing: kms.Key;
+const rotationDays = 90;
 
-  constructor(scope: Construct, id: string, props: VaultKeysProps) {
-    super(scope, id);
-    const { names } = props.deployment;
-    this.vault = new kms.Key(this, 'Vault', {
-      description: `Holdfast ${props.deployment.plan.name}: wraps the data keys of the vault`,
-      multiRegion: true,
-      enableKeyRotation: true,
-      rotationPeriod: Duration.days(90),
-      policy: keyPolicy(props),
-      pendingWindow: Duration.days(30),
-      removalPolicy: RemovalPolicy.RETAIN,
-    });
-    this.signing = new kms.Key(this, 'Signing', {
-      description: `Holdfast ${props.deployment.plan.name}: signs manifests`,
-      multiRegion: true,
-      keySpec: kms.KeySpec.ECC_NIST_P256,
-      keyUsage: kms.KeyUsage.SIGN_VERIFY,
-      policy: keyPolicy(props),
-      pendingWindow: Duration.days(30),
-      removalPolicy: RemovalPolicy.RETAIN,
-    });
-    addAlias(this, names.vaultKeyAlias, this.vault);
-    addAlias(this, names.signingKeyAlias, this.signing);
-  }
-}
-
-export interface ReplicaVaultKeysProps extends VaultKeysProps {
-  /** ARN of the vault key's primary in the other Region. */
-  readonly vaultPrimaryArn: string;
-  /** ARN of the signing key's primary in the other Region. */
-  readonly signingPrimaryArn: string;
-}
-
-/** The same keys in a second Region: same key id, same material, a policy of their own. */
-export class ReplicaVaultKeys extends Construct implements VaultKeys {
+/**
+ * Both keys with their aliases: the primaries in the standby Region, replicas in the primary. They are found by alias or made,
+ * by a function of ours and not by `AWS::KMS::Key`: a key has no name by which CloudFormation could take it over again, and
+ * of each primary KMS allows one replica a Region, so a second try of a failed deployment, or one after `cdk destroy`,
+ * could never succeed (aws-cdk#21203). Nothing here ends a key.
+ */
+export class KeptVaultKeys extends Construct implements VaultKeys {
   readonly vault: kms.IKey;
   readonly signing: kms.IKey;
 
-  constructor(scope: Construct, id: string, props: ReplicaVaultKeysProps) {
+  constructor(scope: Construct, id: string, props: VaultKeysProps) {
     super(scope, id);
-    const { names } = props.deployment;
-    this.vault = this.#replica('Vault', props, props.vaultPrimaryArn);
-    this.signing = this.#replica('Signing', props, props.signingPrimaryArn);
-    addAlias(this, names.vaultKeyAlias, this.vault);
-    addAlias(this, names.signingKeyAlias, this.signing);
+    const { names, plan } = props.deployment;
+    const keeper = this.#keeper(props);
+    const keyOf = (keyId: string, own: Readonly<Record<string, unknown>>) => {
+      const resource = new CustomResource(this, keyId, {
+        serviceToken: keeper.function.functionArn,
+        resourceType: 'Custom::HoldfastKey',
+        serviceTimeout: Duration.minutes(5),
+        properties: {
+          KeyPolicy: keyPolicy(props).toJSON(),
+          PrimaryRegion: plan.regions.standby,
+          ...own,
+          ...reapplied(props.deployment),
+        },
+      });
+      resource.node.addDependency(keeper.role);
+      return kms.Key.fromKeyArn(this, `${keyId}Key`, resource.getAttString('Arn'));
+    };
+    this.vault = keyOf('Vault', {
+      Alias: names.vaultKeyAlias,
+      Description: `Holdfast ${plan.name}: wraps the data keys of the vault`,
+      KeySpec: 'SYMMETRIC_DEFAULT',
+      RotationDays: rotationDays,
+    });
+    this.signing = keyOf('Signing', {
+      Alias: names.signingKeyAlias,
+      Description: `Holdfast ${plan.name}: signs manifests`,
+      KeySpec: 'ECC_NIST_P256',
+    });
   }
 
-  #replica(id: string, props: VaultKeysProps, primaryKeyArn: string): kms.IKey {
-    const replica = new kms.CfnReplicaKey(this, id, {
-      description: `Holdfast ${props.deployment.plan.name}: replica of the ${id.toLowerCase()} key`,
-      primaryKeyArn,
-      keyPolicy: keyPolicy(props).toJSON(),
-      pendingWindowInDays: 30,
+  #keeper(props: VaultKeysProps): HoldfastFunction {
+    const { deployment, side } = props;
+    const keeper = new HoldfastFunction(this, 'Keeper', {
+      deployment,
+      bundle: 'keep-key',
+      functionName: `${deployment.names.prefix}-keep-key`,
+      roleName: namedRoles(deployment).keyKeeper(side.region),
+      description: `Finds or makes the keys of the vault in ${side.region} during a deployment`,
+      // Patience for permissions that are new is 36 s, and for a replica that is being made 60 s.
+      timeout: Duration.minutes(4),
     });
-    replica.applyRemovalPolicy(RemovalPolicy.RETAIN);
-    return kms.Key.fromKeyArn(this, `${id}Key`, replica.attrArn);
+    for (const statement of keeperStatements(props)) keeper.role.addToPolicy(statement);
+    acknowledgeKeeper(keeper.role, props);
+    return keeper;
   }
 }
 
-function addAlias(scope: Construct, aliasName: string, targetKey: kms.IKey): void {
-  const id = aliasName.endsWith('-signing') ? 'SigningAlias' : 'VaultAlias';
-  // Kept with the key: whoever restores after `cdk destroy` finds the key by this name.
-  new kms.Alias(scope, id, {
-    aliasName,
-    targetKey,
-    removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+/** Nothing that ends, disables or uses a key. https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html */
+function keeperStatements({ deployment, side }: VaultKeysProps): iam.PolicyStatement[] {
+  const { plan, names } = deployment;
+  const aliases = [names.vaultKeyAlias, names.signingKeyAlias];
+  const kmsArn = (region: string, resource: string) => `arn:aws:kms:${region}:${plan.account}:${resource}`;
+  const anyKey = kmsArn(side.region, 'key/*');
+  return [
+    new iam.PolicyStatement({
+      actions: [
+        'kms:DescribeKey',
+        'kms:GetKeyPolicy',
+        'kms:GetKeyRotationStatus',
+        'kms:EnableKeyRotation',
+        'kms:CreateAlias',
+      ],
+      resources: [anyKey],
+    }),
+    new iam.PolicyStatement({
+      actions: ['kms:CreateAlias'],
+      resources: aliases.map((alias) => kmsArn(side.region, alias)),
+    }),
+    new iam.PolicyStatement({
+      actions: ['kms:PutKeyPolicy'],
+      resources: [anyKey],
+      conditions: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': aliases } },
+    }),
+    // A replica asks for this right as well, in its own Region.
+    new iam.PolicyStatement({ actions: ['kms:CreateKey'], resources: ['*'] }),
+    ...(side.role === 'standby' ? [serviceLinkedRole(plan.account)] : replicaStatements(side, kmsArn)),
+  ];
+}
+
+/** KMS keeps the replicas of multi-Region keys alike by a role that the first such key of an account makes. */
+function serviceLinkedRole(account: string): iam.PolicyStatement {
+  const service = 'mrk.kms.amazonaws.com';
+  return new iam.PolicyStatement({
+    actions: ['iam:CreateServiceLinkedRole'],
+    resources: [
+      `arn:aws:iam::${account}:role/aws-service-role/${service}/AWSServiceRoleForKeyManagementServiceMultiRegionKeys`,
+    ],
+    conditions: { StringEquals: { 'iam:AWSServiceName': service } },
   });
+}
+
+function replicaStatements(side: Side, kmsArn: (region: string, resource: string) => string) {
+  const resources = [kmsArn(side.peerRegion, 'key/*')];
+  return [
+    new iam.PolicyStatement({ actions: ['kms:DescribeKey'], resources }),
+    new iam.PolicyStatement({
+      actions: ['kms:ReplicateKey'],
+      resources,
+      conditions: { StringEquals: { 'kms:ReplicaRegion': side.region } },
+    }),
+  ];
+}
+
+function acknowledgeKeeper(role: iam.Role, { deployment, side }: VaultKeysProps): void {
+  const regions = side.role === 'standby' ? [side.region] : [side.region, side.peerRegion];
+  for (const region of regions) {
+    acknowledge(
+      role,
+      `AwsSolutions-IAM5[Resource::arn:aws:kms:${region}:${deployment.plan.account}:key/*]`,
+      'The id of a key is known only once it is made; what could do harm is bound to the aliases or to the own Region.',
+    );
+  }
+  acknowledge(role, 'AwsSolutions-IAM5[Resource::*]', 'kms:CreateKey knows no resource: there is none yet.');
 }
 
 /**
  * IAM decides who uses a key; who ends its life is decided here, where no IAM policy can widen it. A key that is gone
- * takes every backup with it, so not even the deployment role may disable one.
+ * takes every backup with it, so not even what deploys may disable one.
  */
 export function keyPolicy({ deployment, side }: VaultKeysProps): iam.PolicyDocument {
   const roles = namedRoles(deployment);
   const breakGlass = roleArn(deployment, roles.breakGlass);
-  const deploymentRole = roleArn(deployment, roles.deployment(side.region));
   const denyExcept = (sid: string, actions: readonly string[], exempt: readonly string[]) =>
     new iam.PolicyStatement({
       sid,
@@ -122,7 +178,11 @@ export function keyPolicy({ deployment, side }: VaultKeysProps): iam.PolicyDocum
         ['kms:ScheduleKeyDeletion', 'kms:DisableKey', 'kms:DeleteImportedKeyMaterial'],
         [breakGlass],
       ),
-      denyExcept('OnlyDeploymentChangesThisPolicy', ['kms:PutKeyPolicy'], [deploymentRole, breakGlass]),
+      denyExcept(
+        'OnlyTheKeeperChangesThisPolicy',
+        ['kms:PutKeyPolicy'],
+        [roleArn(deployment, roles.keyKeeper(side.region)), breakGlass],
+      ),
     ],
   });
 }

@@ -1,12 +1,27 @@
+import { CreateTableCommand, DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  DecryptCommand,
+  DeleteAliasCommand,
+  DescribeKeyCommand,
+  DisableKeyCommand,
+  EncryptCommand,
+  GetKeyPolicyCommand,
+  GetKeyRotationStatusCommand,
+  KMSClient,
+  ListKeysCommand,
+} from '@aws-sdk/client-kms';
 import {
   CreateBucketCommand,
   GetBucketReplicationCommand,
+  PutBucketReplicationCommand,
   PutBucketVersioningCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type LocalAws, startAws } from '../../sandbox/aws/local-aws.ts';
 import { runCustomResource } from '../testing/run-custom-resource.ts';
+import { handler as keepKey } from './keep-key.handler.ts';
+import { handler as protectTable } from './protect-table.handler.ts';
 import { handler as setReplication } from './set-replication.handler.ts';
 
 let aws: LocalAws;
@@ -58,5 +73,130 @@ describe('set-replication', () => {
     expect(without.Reason).toBeUndefined();
     expect((await destination())?.Metrics).toEqual({ Status: 'Enabled' });
     expect((await destination())?.ReplicationTime).toBeUndefined();
+  });
+
+  it('puts back what somebody changed', async () => {
+    const s3 = new S3Client();
+    const read = async () =>
+      (await s3.send(new GetBucketReplicationCommand({ Bucket: 'back-from' }))).ReplicationConfiguration;
+    const right = await read();
+    const [rule] = right?.Rules ?? [];
+    await s3.send(
+      new PutBucketReplicationCommand({
+        Bucket: 'back-from',
+        ReplicationConfiguration: { Role: right?.Role, Rules: [{ ...rule!, Status: 'Disabled' }] },
+      }),
+    );
+    expect((await read())?.Rules?.[0]?.Status).toBe('Disabled');
+    expect(await runCustomResource(setReplication, 'Update', properties('false'))).toMatchObject({
+      Status: 'SUCCESS',
+    });
+    expect(await read()).toEqual(right);
+  });
+});
+
+describe('keep-key', () => {
+  const at = async <T>(region: string, work: () => Promise<T>) => {
+    vi.stubEnv('AWS_REGION', region);
+    return work().finally(() => vi.stubEnv('AWS_REGION', 'us-east-1'));
+  };
+  const policy = (sid: string) => ({
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Sid: sid,
+        Effect: 'Allow',
+        Principal: { AWS: 'arn:aws:iam::111122223333:root' },
+        Action: 'kms:*',
+        Resource: '*',
+      },
+    ],
+  });
+  const properties = {
+    Alias: 'alias/holdfast-kept',
+    Description: 'kept',
+    KeySpec: 'SYMMETRIC_DEFAULT',
+    KeyPolicy: policy('First'),
+    PrimaryRegion: 'us-west-2',
+    RotationDays: '90',
+  };
+  const keep = (region: string, change: object = {}, request: 'Create' | 'Update' | 'Delete' = 'Create') =>
+    at(region, () => runCustomResource(keepKey, request, { ...properties, ...change }));
+  const east = () => new KMSClient({ region: 'us-east-1' });
+  const west = () => new KMSClient({ region: 'us-west-2' });
+  const keysIn = async (client: KMSClient) => (await client.send(new ListKeysCommand())).Keys?.length;
+
+  it('makes the primary with rotation, then its replica, and finds both again', async () => {
+    const primary = await keep('us-west-2');
+    expect(primary).toMatchObject({ Status: 'SUCCESS' });
+    const rotation = await west().send(new GetKeyRotationStatusCommand({ KeyId: primary.Data?.['Arn'] }));
+    expect(rotation).toMatchObject({ KeyRotationEnabled: true, RotationPeriodInDays: 90 });
+    const replica = await keep('us-east-1');
+    expect(replica.Data?.['Arn']).toBe(primary.Data?.['Arn']?.replace('us-west-2', 'us-east-1'));
+    const { CiphertextBlob } = await west().send(
+      new EncryptCommand({ KeyId: properties.Alias, Plaintext: Buffer.from('secret') }),
+    );
+    const { Plaintext } = await east().send(new DecryptCommand({ KeyId: properties.Alias, CiphertextBlob }));
+    expect(Buffer.from(Plaintext ?? []).toString()).toBe('secret');
+
+    const before = [await keysIn(east()), await keysIn(west())];
+    expect((await keep('us-west-2')).PhysicalResourceId).toBe(primary.PhysicalResourceId);
+    expect((await keep('us-east-1')).PhysicalResourceId).toBe(replica.PhysicalResourceId);
+    expect([await keysIn(east()), await keysIn(west())]).toEqual(before);
+  });
+
+  it('finds a replica whose alias was never made: there can be no second one', async () => {
+    const { KeyMetadata } = await east().send(new DescribeKeyCommand({ KeyId: properties.Alias }));
+    await east().send(new DeleteAliasCommand({ AliasName: properties.Alias }));
+    expect((await keep('us-east-1')).Data?.['Arn']).toBe(KeyMetadata?.Arn);
+    const again = await east().send(new DescribeKeyCommand({ KeyId: properties.Alias }));
+    expect(again.KeyMetadata?.Arn).toBe(KeyMetadata?.Arn);
+  });
+
+  it('puts the policy back that somebody changed', async () => {
+    const read = async () =>
+      (await east().send(new GetKeyPolicyCommand({ KeyId: await keyId() }))).Policy ?? '';
+    const keyId = async () =>
+      (await east().send(new DescribeKeyCommand({ KeyId: properties.Alias }))).KeyMetadata?.KeyId;
+    expect(await read()).toContain('First');
+    await keep('us-east-1', { KeyPolicy: policy('Second') }, 'Update');
+    expect(JSON.parse(await read())).toEqual(policy('Second'));
+  });
+
+  it('takes over no key that is disabled or of another kind, and ends none', async () => {
+    expect((await keep('us-east-1', { KeySpec: 'ECC_NIST_P256' })).Reason).toContain(
+      'is a SYMMETRIC_DEFAULT, not a ECC_NIST_P256',
+    );
+    expect(await keep('us-east-1', {}, 'Delete')).toMatchObject({ Status: 'SUCCESS' });
+    const { KeyMetadata } = await east().send(new DescribeKeyCommand({ KeyId: properties.Alias }));
+    expect(KeyMetadata?.KeyState).toBe('Enabled');
+    await east().send(new DisableKeyCommand({ KeyId: KeyMetadata?.KeyId }));
+    expect((await keep('us-east-1')).Reason).toContain('is Disabled; it must be Enabled');
+  });
+
+  it('says when the primary is not there yet', async () => {
+    const early = await keep('us-east-1', { Alias: 'alias/holdfast-early' });
+    expect(early.Reason).toContain('no key alias/holdfast-early in us-west-2');
+  });
+});
+
+describe('protect-table', () => {
+  it('protects the table in every Region, and leaves it so', async () => {
+    const regions = ['us-east-1', 'us-west-2'];
+    const table = {
+      TableName: 'catalogue',
+      KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' as const }],
+      AttributeDefinitions: [{ AttributeName: 'pk', AttributeType: 'S' as const }],
+      BillingMode: 'PAY_PER_REQUEST' as const,
+    };
+    for (const region of regions) await new DynamoDBClient({ region }).send(new CreateTableCommand(table));
+    const isProtected = async (region: string) =>
+      (await new DynamoDBClient({ region }).send(new DescribeTableCommand({ TableName: 'catalogue' }))).Table
+        ?.DeletionProtectionEnabled;
+    const properties = { TableName: 'catalogue', Regions: regions };
+    expect(await runCustomResource(protectTable, 'Create', properties)).toMatchObject({ Status: 'SUCCESS' });
+    expect(await runCustomResource(protectTable, 'Update', properties)).toMatchObject({ Status: 'SUCCESS' });
+    expect(await runCustomResource(protectTable, 'Delete', properties)).toMatchObject({ Status: 'SUCCESS' });
+    expect(await Promise.all(regions.map(isProtected))).toEqual([true, true]);
   });
 });

@@ -1,9 +1,11 @@
 import {
   GetBucketReplicationCommand,
   PutBucketReplicationCommand,
+  type ReplicationConfiguration,
   type ReplicationRule,
   S3Client,
 } from '@aws-sdk/client-s3';
+import canonicalize from 'canonicalize';
 import * as z from 'zod';
 import { type CustomResourceEvent, type CustomResourceResult, oncePermitted, respond } from './respond.ts';
 
@@ -11,7 +13,8 @@ const propertiesSchema = z.object({
   Bucket: z.string(),
   RoleArn: z.string(),
   DestinationArn: z.string(),
-  ReplicaKeyArn: z.string(),
+  /** Absent: copies are under S3's own keys, as what they are copied from. */
+  ReplicaKeyArn: z.string().optional(),
   TimeControl: z.enum(['true', 'false']),
 });
 type Properties = z.output<typeof propertiesSchema>;
@@ -27,19 +30,30 @@ async function setReplication(event: CustomResourceEvent): Promise<CustomResourc
   // The vault outlives the stack, and a vault that stops copying is a false promise: nothing is undone.
   if (event.RequestType === 'Delete') return { physicalId };
   const client = new S3Client({ maxAttempts: 8 });
-  const rule = ruleOf(properties);
+  const wanted = { Role: properties.RoleArn, Rules: [ruleOf(properties)] };
   const order = new PutBucketReplicationCommand({
     Bucket: properties.Bucket,
-    ReplicationConfiguration: { Role: properties.RoleArn, Rules: [rule] },
+    ReplicationConfiguration: wanted,
   });
-  await oncePermitted(() => client.send(order));
-  const query = new GetBucketReplicationCommand({ Bucket: properties.Bucket });
-  const read = await oncePermitted(() => client.send(query));
-  const destination = read.ReplicationConfiguration?.Rules?.[0]?.Destination?.Bucket;
-  if (destination !== properties.DestinationArn) {
-    throw new Error(`${properties.Bucket} copies to ${destination ?? 'nowhere'} after it was told otherwise`);
-  }
+  // Only a change is written: each write rings an alarm.
+  const before = await read(client, properties.Bucket);
+  if (canonicalize(before) !== canonicalize(wanted)) await oncePermitted(() => client.send(order));
+  const [rule] = (await read(client, properties.Bucket))?.Rules ?? [];
+  if (rule?.Status !== 'Enabled' || rule.Destination?.Bucket !== properties.DestinationArn)
+    throw new Error(
+      `${properties.Bucket} does not copy to ${properties.DestinationArn} after it was told to`,
+    );
   return { physicalId };
+}
+
+async function read(client: S3Client, bucket: string): Promise<ReplicationConfiguration | undefined> {
+  const query = new GetBucketReplicationCommand({ Bucket: bucket });
+  try {
+    return (await oncePermitted(() => client.send(query))).ReplicationConfiguration;
+  } catch (error) {
+    if (error instanceof Error && error.name === 'ReplicationConfigurationNotFoundError') return undefined;
+    throw error;
+  }
 }
 
 function ruleOf(properties: Properties): ReplicationRule {
@@ -51,12 +65,16 @@ function ruleOf(properties: Properties): ReplicationRule {
     Filter: { Prefix: '' },
     DeleteMarkerReplication: { Status: 'Disabled' },
     SourceSelectionCriteria: {
-      SseKmsEncryptedObjects: { Status: 'Enabled' },
+      ...(properties.ReplicaKeyArn !== undefined && {
+        SseKmsEncryptedObjects: { Status: 'Enabled' as const },
+      }),
       ReplicaModifications: { Status: 'Disabled' },
     },
     Destination: {
       Bucket: properties.DestinationArn,
-      EncryptionConfiguration: { ReplicaKmsKeyID: properties.ReplicaKeyArn },
+      ...(properties.ReplicaKeyArn !== undefined && {
+        EncryptionConfiguration: { ReplicaKmsKeyID: properties.ReplicaKeyArn },
+      }),
       // S3 takes a threshold only together with time control: "Metrics cannot contain an event threshold when ReplicationTime
       // is not specified" (crossplane-contrib/provider-aws#1117).
       ...(properties.TimeControl === 'true'

@@ -1,5 +1,6 @@
 import type { Stack } from 'aws-cdk-lib';
 import { beforeAll, describe, expect, it } from 'vitest';
+import pinnedIds from '../testing/stateful-logical-ids.json' with { type: 'json' };
 import type { Plan } from '../../core/plan/plan.ts';
 import type { ResolvedResource } from '../testing/resolve.ts';
 import { examplePlan, testStacks } from '../testing/test-app.ts';
@@ -36,11 +37,16 @@ describe('the order of the stacks', () => {
     const nameOf = (stack: Stack) => stack.stackName.replace('Holdfast-acme-', '');
     const before = (stack: Stack): string[] =>
       [...new Set(stack.dependencies.flatMap((one) => [nameOf(one), ...before(one)]))].toSorted();
-    expect(before(stacks.vaultStandby)).toEqual([]);
-    expect(before(stacks.vault)).toEqual(['VaultStandby']);
-    expect(before(stacks.replication)).toEqual(['Vault', 'VaultStandby']);
-    expect(before(stacks.controlPrimary)).toEqual(['Vault', 'VaultStandby']);
-    expect(before(stacks.controlStandby)).toEqual(['Vault', 'VaultStandby']);
+    expect(before(stacks.keysStandby)).toEqual([]);
+    expect(before(stacks.keys)).toEqual(['KeysStandby']);
+    expect(before(stacks.vaultStandby)).toEqual(['KeysStandby']);
+    expect(before(stacks.catalog)).toEqual([]);
+    const vaults = ['Keys', 'KeysStandby', 'VaultStandby'];
+    expect(before(stacks.vault)).toEqual(vaults);
+    const all = ['Catalog', ...vaults, 'Vault'].toSorted();
+    expect(before(stacks.replication)).toEqual(all);
+    expect(before(stacks.controlPrimary)).toEqual(all);
+    expect(before(stacks.controlStandby)).toEqual(all);
   });
 
   it('asks neither account nor network', () => {
@@ -132,8 +138,7 @@ describe('both vault buckets', () => {
     const layer = (all: readonly ResolvedResource[], name: string) =>
       bucketOf(all, name)['BucketEncryption'].ServerSideEncryptionConfiguration[0];
     expect(layer(resources, primaryBucket)).toEqual({
-      BucketKeyEnabled: true,
-      ServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms' },
+      ServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' },
     });
     expect(layer(build({ breakGlassPublicKey: undefined }), standbyBucket)).toEqual({
       BucketKeyEnabled: true,
@@ -156,13 +161,10 @@ describe('replication', () => {
         Priority: 1,
         Filter: { Prefix: '' },
         DeleteMarkerReplication: { Status: 'Disabled' },
-        SourceSelectionCriteria: {
-          ReplicaModifications: { Status: 'Disabled' },
-          SseKmsEncryptedObjects: { Status: 'Enabled' },
-        },
+        // Copies of what is under S3's own keys are so too: no key of KMS may be needed to read one.
+        SourceSelectionCriteria: { ReplicaModifications: { Status: 'Disabled' } },
         Destination: {
           Bucket: `arn:aws:s3:::${standbyBucket}`,
-          EncryptionConfiguration: { ReplicaKmsKeyID: `arn:aws:kms:us-west-2:${account}:key/aws-s3` },
           Metrics: { Status: 'Enabled', EventThreshold: { Minutes: 15 } },
           ReplicationTime: { Status: 'Enabled', Time: { Minutes: 15 } },
         },
@@ -172,11 +174,12 @@ describe('replication', () => {
 
   it('goes back from standby to primary by its own stack', () => {
     expect(bucketOf(resources, standbyBucket)['ReplicationConfiguration']).toBeUndefined();
-    expect(one('Custom::HoldfastReplication', 'us-west-2')).toMatchObject({
+    const back = one('Custom::HoldfastReplication', 'us-west-2');
+    expect(back['ReplicaKeyArn']).toBeUndefined();
+    expect(back).toMatchObject({
       Bucket: standbyBucket,
       DestinationArn: `arn:aws:s3:::${primaryBucket}`,
       RoleArn: `arn:aws:iam::${account}:role/holdfast-acme-replication-us-west-2`,
-      ReplicaKeyArn: `arn:aws:kms:us-east-1:${account}:key/aws-s3`,
       TimeControl: 'true',
     });
   });
@@ -198,28 +201,29 @@ describe('replication', () => {
 });
 
 describe('keys and catalogue', () => {
-  it('are multi-Region, with the primaries where the first stack is', () => {
-    const keys = resources.filter(
-      ({ type, properties }) => type === 'AWS::KMS::Key' && properties['MultiRegion'],
-    );
+  it('are multi-Region keys found or made in each Region, with the primaries in the standby', () => {
+    const keys = resources.filter(({ type }) => type === 'Custom::HoldfastKey');
     expect(
-      keys.map(({ region, properties }) => [
+      keys.map(({ region, properties: it }) => [
         region,
-        properties['KeySpec'],
-        properties['RotationPeriodInDays'],
+        it['Alias'],
+        it['KeySpec'],
+        it['PrimaryRegion'],
+        it['RotationDays'],
       ]),
-    ).toEqual([
-      ['us-west-2', undefined, 90],
-      ['us-west-2', 'ECC_NIST_P256', undefined],
-    ]);
-    const replicas = resources.filter(({ type }) => type === 'AWS::KMS::ReplicaKey');
-    expect(replicas.map(({ region, properties }) => [region, properties['PrimaryKeyArn']])).toEqual([
-      ['us-east-1', `arn:aws:kms:us-west-2:${account}:key/mrk-vault`],
-      ['us-east-1', `arn:aws:kms:us-west-2:${account}:key/mrk-signing`],
-    ]);
+    ).toEqual(
+      ['us-west-2', 'us-east-1'].flatMap((region) => [
+        [region, 'alias/holdfast-acme-vault', 'SYMMETRIC_DEFAULT', 'us-west-2', 90],
+        [region, 'alias/holdfast-acme-signing', 'ECC_NIST_P256', 'us-west-2', undefined],
+      ]),
+    );
+    const made = resources.filter(
+      ({ type, properties: it }) => type === 'AWS::KMS::Key' && it['MultiRegion'],
+    );
+    expect(made).toEqual([]);
   });
 
-  it('keep the catalogue in both Regions, recoverable and protected from deletion', () => {
+  it('keep the catalogue in both Regions and recoverable', () => {
     const table = one('AWS::DynamoDB::GlobalTable');
     expect(table).toMatchObject({
       TableName: 'holdfast-acme',
@@ -235,9 +239,58 @@ describe('keys and catalogue', () => {
     ]);
     for (const replica of table['Replicas']) {
       expect(replica).toMatchObject({
-        DeletionProtectionEnabled: true,
         PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true, RecoveryPeriodInDays: 35 },
       });
     }
+  });
+
+  it('protect the catalogue only once it is up: CloudFormation cannot roll back a protected table', () => {
+    const table = one('AWS::DynamoDB::GlobalTable');
+    expect(JSON.stringify(table)).not.toContain('DeletionProtection');
+    expect(one('Custom::HoldfastTableProtection')).toMatchObject({
+      TableName: 'holdfast-acme',
+      Regions: ['us-east-1', 'us-west-2'],
+    });
+  });
+});
+
+describe('what functions set', () => {
+  const settings = ['Custom::HoldfastKey', 'Custom::HoldfastTableProtection', 'Custom::HoldfastReplication'];
+
+  it.each(settings)('%s is set anew by every deployment, whatever changed behind its back', (type) => {
+    const at = (appliedAt: string) =>
+      testStacks(plan, { appliedAt })
+        .resources.filter((it) => it.type === type)
+        .map(({ properties }) => properties['AppliedAt']);
+    expect(new Set(at('2031-01-02'))).toEqual(new Set(['2031-01-02']));
+    expect(new Set(at('2031-01-03'))).toEqual(new Set(['2031-01-03']));
+  });
+
+  it('holds no stack up for an hour when a function says nothing', () => {
+    const custom = resources.filter(({ type }) => type.startsWith('Custom::'));
+    expect(custom).toHaveLength(6);
+    for (const { properties } of custom)
+      expect(Number(properties['ServiceTimeout'])).toBeLessThanOrEqual(300);
+  });
+});
+
+describe('what cdk destroy keeps', () => {
+  it('can be taken over by name: each has a static one, and says so', () => {
+    const keptTypes = {
+      'AWS::DynamoDB::GlobalTable': 'TableName',
+      'AWS::S3::Bucket': 'BucketName',
+      'AWS::S3::BucketPolicy': 'Bucket',
+      'AWS::IAM::Role': 'RoleName',
+    } as const;
+    const { app, stacks } = testStacks(plan);
+    const assembly = app.synth();
+    const kept = Object.values(stacks).flatMap((stack) =>
+      Object.entries<any>(assembly.getStackArtifact(stack.artifactId).template.Resources)
+        .filter(([, it]) => it.DeletionPolicy?.startsWith('Retain'))
+        .map(([id, it]) => ({ id: `${stack.stackName}/${id}`, type: it.Type as keyof typeof keptTypes, it })),
+    );
+    expect(kept.map(({ id }) => id).toSorted()).toEqual(Object.keys(pinnedIds).toSorted());
+    for (const { id, type, it } of kept)
+      expect([id, it.Properties[keptTypes[type]]]).toEqual([id, expect.any(String)]);
   });
 });

@@ -1,4 +1,4 @@
-import { Fn, Stack } from 'aws-cdk-lib';
+import { Fn, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { CanaryWriters } from '../constructs/canary-writers.ts';
 import { JobFunctions } from '../constructs/job-functions.ts';
@@ -8,10 +8,10 @@ import { JobTasks } from '../constructs/job-tasks.ts';
 import { TaskNetwork } from '../constructs/task-network.ts';
 import { Watch } from '../constructs/watch.ts';
 import type { VaultKeys } from '../constructs/vault-keys.ts';
-import { type Side, sideOf } from '../deployment.ts';
-import type { VaultStackProps } from './vault-standby-stack.ts';
+import { type Deployment, type Side, sideOf } from '../deployment.ts';
 
-export interface ControlStackProps extends VaultStackProps {
+export interface ControlStackProps extends StackProps {
+  readonly deployment: Deployment;
   readonly role: Side['role'];
   /** Keys of the stack's Region. */
   readonly keys: VaultKeys;

@@ -1,60 +1,58 @@
-import { CustomResource, Duration, Stack } from 'aws-cdk-lib';
+import { CustomResource, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import * as kms from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
 import { HoldfastFunction } from '../constructs/holdfast-function.ts';
-import { KeyLookup } from '../constructs/key-lookup.ts';
 import { Replication } from '../constructs/replication.ts';
+import { TableProtection } from '../constructs/table-protection.ts';
 import type { VaultKeys } from '../constructs/vault-keys.ts';
-import { namedRoles, sideOf } from '../deployment.ts';
-import { managedServerSideKeyAlias, usesManagedServerSideKey } from '../server-side-encryption.ts';
-import type { VaultStackProps } from './vault-standby-stack.ts';
+import { type Deployment, namedRoles, reapplied, sideOf } from '../deployment.ts';
+import { serverSideKey } from '../server-side-encryption.ts';
 
-export interface ReplicationStackProps extends VaultStackProps {
+export interface ReplicationStackProps extends StackProps {
+  readonly deployment: Deployment;
   /** Keys of the standby Region, where this stack is. */
   readonly keys: VaultKeys;
 }
 
 /**
- * Third: from the standby's vault back to the primary's, for backups made after a failover. S3 refuses a replication whose
- * destination does not exist, so the standby's bucket could not have it from its own stack.
+ * What can be set only once both Regions have all that lasts: the copies from the standby's vault back to the primary's, for
+ * backups made after a failover, and the protection of the catalogue. S3 refuses a replication whose destination does not
+ * exist, so the standby's bucket could not have it from its own stack. Both are set anew in each deployment, because
+ * CloudFormation looks for no drift in them.
  */
 export class ReplicationStack extends Stack {
   constructor(scope: Construct, id: string, props: ReplicationStackProps) {
     super(scope, id, {
-      description: 'Holdfast: replication from the standby Region to the primary',
+      description:
+        'Holdfast: replication from the standby Region to the primary, protection of the catalogue',
       ...props,
     });
     const { deployment, keys } = props;
     const { plan, names } = deployment;
     const side = sideOf(plan, 'standby');
-    const managed = usesManagedServerSideKey(deployment);
-    const destinationKeyArn = managed
-      ? new KeyLookup(this, 'PrimaryKeys', { deployment, region: side.peerRegion }).arnOf(
-          managedServerSideKeyAlias,
-        )
-      : // A multi-Region key has the same id everywhere.
-        `arn:aws:kms:${side.peerRegion}:${plan.account}:key/${keys.vault.keyId}`;
+    const key = serverSideKey(deployment, keys);
     const replication = new Replication(this, 'Replication', {
       deployment,
       side,
-      sourceKey: keys.vault,
-      destinationKey: kms.Key.fromKeyArn(this, 'DestinationKey', destinationKeyArn),
-      destinationKeyIsManaged: managed,
+      key,
+      vaultKey: keys.vault,
     });
     const setter = this.#setter(props, replication);
     const rule = new CustomResource(this, 'Rule', {
       serviceToken: setter.function.functionArn,
       resourceType: 'Custom::HoldfastReplication',
+      serviceTimeout: Duration.minutes(4),
       properties: {
         Bucket: names.vaultBucket(side.region),
         RoleArn: replication.role.roleArn,
         DestinationArn: `arn:aws:s3:::${names.vaultBucket(side.peerRegion)}`,
-        ReplicaKeyArn: destinationKeyArn,
+        ...(replication.destinationKeyArn !== undefined && { ReplicaKeyArn: replication.destinationKeyArn }),
         TimeControl: String(plan.vault.replicationTimeControl),
+        ...reapplied(deployment),
       },
     });
     rule.node.addDependency(setter.role, replication.role);
+    new TableProtection(this, 'Catalog', { deployment });
   }
 
   #setter({ deployment }: ReplicationStackProps, replication: Replication): HoldfastFunction {

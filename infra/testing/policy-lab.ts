@@ -15,7 +15,7 @@ export const writtenOnce = { 's3:if-none-match': '*', 's3:ObjectCreationOperatio
 /** As the Encryption SDK asks KMS for the data key of an item. */
 export const ofSource = (source: string) => ({ 'kms:EncryptionContext:source': source });
 
-type Context = Readonly<Record<string, string>>;
+type Context = Readonly<Record<string, string | readonly string[]>>;
 
 /** The example plan with two sources, and calls on it by anybody, as IAM and the resource's own policy decide them together. */
 export interface PolicyLab {
@@ -38,7 +38,8 @@ export async function policyLab(change: Partial<Plan['vault']> = {}): Promise<Po
   });
   const policy = bucketPolicy(resources, bucket);
   const peerPolicy = bucketPolicy(resources, peerBucket);
-  const keyPolicy = resources.find(({ type }) => type === 'AWS::KMS::Key')?.properties['KeyPolicy'];
+  const keyPolicy = resources.find(({ type, region }) => type === 'Custom::HoldfastKey' && region === primary)
+    ?.properties['KeyPolicy'];
   const onVault = (who: Principal, action: string, context: Context = {}, resource = object) =>
     simulate(who, { action, resource, context }, policy);
   return {

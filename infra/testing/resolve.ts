@@ -102,10 +102,9 @@ function attributeOf(name: string, attribute: string, { deployment, region, temp
   const { account } = deployment.plan;
   const { Type: type, Properties: properties } = template.Resources[name] ?? fail(`no resource ${name}`);
   if (type === 'Custom::HoldfastKey') {
-    const alias = String(properties.Alias);
-    return `arn:aws:kms:${properties.KeyRegion}:${account}:key/${alias === 'alias/aws/s3' ? 'aws-s3' : keyId(alias)}`;
+    return `arn:aws:kms:${region}:${account}:key/${keyId(String(properties.Alias))}`;
   }
-  if (type === 'AWS::KMS::Key' || type === 'AWS::KMS::ReplicaKey') {
+  if (type === 'AWS::KMS::Key') {
     return `arn:aws:kms:${region}:${account}:key/${keyId(name)}`;
   }
   if (type === 'AWS::S3::Bucket') return `arn:aws:s3:::${properties.BucketName}`;

@@ -92,8 +92,13 @@ export function bucketPolicy(resources: readonly ResolvedResource[], bucketName:
   return found.properties['PolicyDocument'];
 }
 
-/** The simulator drops `kms:EncryptionContext:…` from requests; under a name that it keeps, the condition is evaluated the same. */
+/** The simulator drops some keys of KMS from requests; under a name that it keeps, the condition is evaluated the same. */
 function withKnownKeys<T>(value: T): T {
   const text = JSON.stringify(value);
-  return JSON.parse(text.replaceAll('kms:EncryptionContext:', 'aws:PrincipalTag/EncryptionContext:')) as T;
+  return JSON.parse(
+    text
+      .replaceAll('kms:EncryptionContext:', 'aws:PrincipalTag/EncryptionContext:')
+      .replaceAll('kms:ReplicaRegion', 'aws:PrincipalTag/ReplicaRegion')
+      .replaceAll('kms:ResourceAliases', 'aws:TagKeys'),
+  ) as T;
 }

@@ -1,5 +1,4 @@
 import { CreateTableCommand, DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { DecryptCommand, DescribeKeyCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -189,44 +188,6 @@ describe('s3_multipart_uploads and s3_replication', () => {
     fs.rmSync(dead);
     await expect(waitFor(() => peer.send(new HeadObjectCommand(query)))).resolves.toMatchObject({
       ContentLength: 9,
-    });
-  });
-});
-
-describe('kms_replica_key_in_cloudformation', () => {
-  it('makes a replica that decrypts what the primary encrypted', async () => {
-    const east = new KMSClient(client('us-east-1'));
-    const primary = await deployTemplate(client('us-east-1'), 'key', {
-      K: { Type: 'AWS::KMS::Key', Properties: { MultiRegion: true, KeyPolicy: {} } },
-    });
-    const { KeyMetadata } = await east.send(new DescribeKeyCommand({ KeyId: primary['K'] }));
-    await deployTemplate(client('us-west-2'), 'key', {
-      R: { Type: 'AWS::KMS::ReplicaKey', Properties: { PrimaryKeyArn: KeyMetadata?.Arn, KeyPolicy: {} } },
-    });
-    const { CiphertextBlob } = await east.send(
-      new EncryptCommand({ KeyId: primary['K'], Plaintext: Buffer.from('secret') }),
-    );
-    const west = new KMSClient(client('us-west-2'));
-    const opened = await west.send(new DecryptCommand({ KeyId: primary['K'], CiphertextBlob }));
-    expect(Buffer.from(opened.Plaintext ?? []).toString()).toBe('secret');
-  });
-});
-
-describe('kms_aws_managed_keys', () => {
-  it('makes the key behind an AWS alias when it is described, one for each Region', async () => {
-    const describeIn = async (region: string) =>
-      (await new KMSClient(client(region)).send(new DescribeKeyCommand({ KeyId: 'alias/aws/s3' })))
-        .KeyMetadata;
-    const east = await describeIn('us-east-1');
-    expect(east).toMatchObject({ KeyManager: 'AWS', Enabled: true });
-    expect((await describeIn('us-east-1'))?.Arn).toBe(east?.Arn);
-    expect((await describeIn('us-west-2'))?.Arn).not.toBe(east?.Arn);
-  });
-
-  it('makes no other alias', async () => {
-    const kms = new KMSClient(client('us-east-1'));
-    await expect(kms.send(new DescribeKeyCommand({ KeyId: 'alias/mine' }))).rejects.toMatchObject({
-      name: 'NotFoundException',
     });
   });
 });

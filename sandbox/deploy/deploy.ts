@@ -35,7 +35,7 @@ export async function deploySandbox(sandbox: Sandbox, options: DeployOptions): P
       }),
     ),
   ]);
-  options.onStep?.('deploying five stacks');
+  options.onStep?.('deploying the stacks');
   await runCdk(['deploy', '--all', '--app', assembly, '--concurrency', '3', '--require-approval', 'never'], {
     environment: sandbox.environment(primary),
     ...signal,

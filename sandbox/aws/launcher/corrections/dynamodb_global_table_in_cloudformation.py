@@ -1,13 +1,15 @@
-"""AWS::DynamoDB::GlobalTable makes its replicas; the emulator accepts the list and makes the local table only."""
+"""AWS::DynamoDB::GlobalTable makes its replicas, protected from deletion where the template says so; the emulator accepts
+the list and makes the local table only."""
 
 import json
 
 BINDS_TO = {"ministack.services.cloudformation.provisioners": ["_RESOURCE_HANDLERS"],
+            "ministack.core.responses": ["get_account_id", "get_region", "request_scope"],
             "ministack.services.dynamodb": ["_update_table", "_tables"]}
 
 
 def apply() -> None:
-    from ministack.core.responses import get_region
+    from ministack.core.responses import get_account_id, get_region, request_scope
     from ministack.services import dynamodb
     from ministack.services.cloudformation import provisioners
 
@@ -25,6 +27,10 @@ def apply() -> None:
             })
             if status >= 400:
                 raise ValueError(f"AWS::DynamoDB::GlobalTable {logical_id}: {json.loads(body).get('message')}")
+        for replica in props.get("Replicas") or []:
+            if str(replica.get("DeletionProtectionEnabled", "")).lower() == "true":
+                with request_scope(get_account_id(), replica["Region"]):
+                    dynamodb._tables[physical_id]["DeletionProtectionEnabled"] = True
         return physical_id, attributes
 
     handlers["create"] = create_with_replicas
