@@ -44,7 +44,7 @@ const settings = (region: string) => ({
 const cdk = (...args: string[]) => runCdk(args, { environment: sandbox.environment(plan.regions.primary) });
 
 /** The app as `cdk synth` gives it. */
-function synthesize(): void {
+async function synthesize(): Promise<void> {
   const { context } = JSON.parse(fs.readFileSync(path.join(root, 'cdk.json'), 'utf8')) as {
     context: Record<string, unknown>;
   };
@@ -56,7 +56,7 @@ function synthesize(): void {
   buildStacks(app, {
     plan,
     names,
-    functionCode: buildLambdas(plan),
+    functionCode: await buildLambdas(plan),
     image: `${plan.account}.dkr.ecr.{region}.amazonaws.com/holdfast@sha256:${'0'.repeat(64)}`,
     bootstrapQualifier: 'hnb659fds',
   });
@@ -141,7 +141,7 @@ beforeAll(async () => {
   const bootstrap = [primary, standby].map((region) =>
     cdk('bootstrap', `aws://${plan.account}/${region}`, '--app', ''),
   );
-  synthesize();
+  await synthesize();
   stackNames.forEach(spoil);
   await Promise.all([...bootstrap, loadShop(server, { database: 'shop_db', scale: 0.01 })]);
 }, 240_000);
