@@ -276,6 +276,8 @@ describe('holdfast with a deployment', () => {
     const { checks } = good.json() as { checks: { what: string; state: string }[] };
     expect(checks.filter(({ state }) => state === 'FAULT')).toEqual([]);
     expect(checks.filter(({ state }) => state === 'unknown').map(({ what }) => what)).toEqual([
+      'quota of Fargate',
+      'quota of Fargate',
       'connection to source shop-db',
       'connection to target shop-db-restored',
     ]);

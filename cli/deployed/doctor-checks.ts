@@ -5,10 +5,14 @@ import { DescribeStateMachineCommand, SFNClient } from '@aws-sdk/client-sfn';
 import { stateMachineNames } from '../../core/plan/names.ts';
 import { clientSettings, type Deployment } from './deployment.ts';
 import { subscriptions } from './doctor-alarms.ts';
+import { heartbeatSecrets } from './doctor-heartbeat.ts';
 import { taskImage } from './doctor-image.ts';
 import { lockOfVault } from './doctor-lock.ts';
 import { diagnose, Fault, type Finding, type Look, revertFix } from './doctor-look.ts';
+import { checkNetwork } from './doctor-network.ts';
+import { quotas } from './doctor-quotas.ts';
 import { replicationOfVault } from './doctor-replication.ts';
+import { trail } from './doctor-trail.ts';
 
 /** What a deployment must have in a Region before a disaster. */
 export async function checkRegion(deployment: Deployment, region: string): Promise<Finding[]> {
@@ -23,6 +27,16 @@ export async function checkRegion(deployment: Deployment, region: string): Promi
     subscriptions(deployment, region),
   ];
   return Promise.all(looks.map((look) => diagnose(look, region)));
+}
+
+/** What a deployment needs of a Region and does not bring along; it can be looked at before the first one. */
+export async function checkSurroundings(deployment: Deployment, region: string): Promise<Finding[]> {
+  const looks = [trail(region), ...heartbeatSecrets(deployment, region)];
+  const [network, ...found] = await Promise.all([
+    checkNetwork(deployment, region),
+    ...looks.map((look) => diagnose(look, region)),
+  ]);
+  return [...found, ...network, quotas(deployment, region)];
 }
 
 function machines(deployment: Deployment, region: string): Look[] {

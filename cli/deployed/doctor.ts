@@ -2,14 +2,13 @@ import { checkPlan, planError, readPlanText } from '../../core/plan/load-plan.ts
 import { runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
 import { type Deployment, type DeploymentOptions, openDeployment } from './deployment.ts';
-import { checkRegion } from './doctor-checks.ts';
+import { checkRegion, checkSurroundings } from './doctor-checks.ts';
 import { checkConnections } from './doctor-connections.ts';
-import { type Diagnosis, diagnose, type Finding, foldSilence } from './doctor-look.ts';
+import { type Diagnosis, type Finding, foldSilence } from './doctor-look.ts';
 import { publishTestPage } from './doctor-alarms.ts';
 import { lookAtRegions } from './doctor-regions.ts';
 import { checkPinnedKey } from './doctor-signing-key.ts';
 import { checkStacks } from './doctor-stacks.ts';
-import { trail } from './doctor-trail.ts';
 
 export interface DoctorOptions extends DeploymentOptions {
   readonly page?: boolean;
@@ -63,7 +62,7 @@ async function lookInside(
     deployed.length === 0 ? undefined : checkPinnedKey(deployment, deployed),
     checkConnections(deployment, regions),
     ...deployed.map((region) => checkRegion(deployment, region)),
-    ...regions.map(async (region) => [await diagnose(trail(region), region)]),
+    ...regions.map((region) => checkSurroundings(deployment, region)),
   ]);
   const findings: Finding[] = [
     ...stacks.flatMap((one) => one.findings),

@@ -5,6 +5,7 @@ type Client = { send(command: unknown): Promise<unknown> };
 type Package = Readonly<Record<string, new (input: unknown) => Client>>;
 
 const packages: Readonly<Record<string, () => Promise<unknown>>> = {
+  ec2: () => import('@aws-sdk/client-ec2'),
   kms: () => import('@aws-sdk/client-kms'),
   secretsmanager: () => import('@aws-sdk/client-secrets-manager'),
   sns: () => import('@aws-sdk/client-sns'),
@@ -38,7 +39,7 @@ export async function runFix(
     const input = Object.fromEntries(
       Object.entries(options)
         .filter(([name]) => name !== 'region')
-        .map(([name, value]) => [memberOf(name), value]),
+        .map(([name, value]) => [memberOf(name), name.endsWith('-ids') ? [value] : value]),
     );
     const client = new sdk[clientName]!(settings(region));
     await client.send(new sdk[commandName]!(input));

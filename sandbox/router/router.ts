@@ -103,7 +103,7 @@ class RouterState {
       case 'expired':
       case 'missing':
         this.ledger.record(scope, 'answered');
-        refuse(request, response, fault);
+        refuse(request, response, { ...fault, service: scope.service });
         return;
       case 'delay':
         setTimeout(() => {
@@ -177,11 +177,20 @@ function refuse(request: IncomingMessage, response: ServerResponse, fault: Fault
   const json = request.headers['x-amz-target'] !== undefined;
   const body = json
     ? JSON.stringify({ __type: jsonCode, message: 'fault injected by the sandbox' })
-    : `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>fault injected by the sandbox</Message></Error>`;
+    : `<?xml version="1.0" encoding="UTF-8"?>${xmlError(code, fault.service)}`;
   request.resume();
   response.writeHead(status, {
     'content-type': json ? 'application/x-amz-json-1.0' : 'application/xml',
     connection: 'close',
   });
   response.end(body);
+}
+
+/** EC2 wraps its errors in other words than everyone: https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-error-codes.html */
+function xmlError(code: string, service: string | undefined): string {
+  const error = (name: string) =>
+    `<Error><Code>${name}</Code><Message>fault injected by the sandbox</Message></Error>`;
+  if (service !== 'ec2') return error(code);
+  const own = code === 'AccessDenied' ? 'UnauthorizedOperation' : code;
+  return `<Response><Errors>${error(own)}</Errors><RequestID>sandbox</RequestID></Response>`;
 }
