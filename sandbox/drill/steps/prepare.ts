@@ -75,7 +75,7 @@ async function deploy(drill: Drill): Promise<void> {
       onStep: (step) => display.update(step),
       signal: options.signal,
     });
-    return `sandbox started, five CloudFormation stacks by cdk deploy in ${state.plan.regions.primary} and ${state.plan.regions.standby}, properties read back`;
+    return `sandbox started, all CloudFormation stacks by cdk deploy in ${state.plan.regions.primary} and ${state.plan.regions.standby}, properties read back`;
   });
 }
 
