@@ -14,6 +14,8 @@ export interface ChildOptions {
   readonly signal: AbortSignal;
   /** Called with each line of standard error, when that is a pipe. */
   readonly onErrorLine?: (line: string) => void;
+  /** Text of the bytes of such a line. @default UTF-8 */
+  readonly decode?: (bytes: Buffer) => string;
 }
 
 /** A running program with everything it started; killed as a group when the signal fires. */
@@ -38,11 +40,12 @@ export function startChild(program: string, args: readonly string[], options: Ch
   const process_ = spawn(program, args, { env: { ...options.env }, stdio: options.stdio, detached: true });
   const tail: string[] = [];
   if (process_.stderr !== null) {
-    eachLine(process_.stderr, (line) => {
+    const onLine = (line: string) => {
       tail.push(line.slice(0, maxLineLength));
       if (tail.length > tailLines) tail.shift();
       options.onErrorLine?.(line);
-    });
+    };
+    eachLine(process_.stderr, onLine, options.decode);
   }
   // A child that died closes its end; the exit code tells why, so the broken pipe is no news.
   process_.stdin?.on('error', () => undefined);
@@ -74,17 +77,23 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 }
 
 /** Calls back with each line of a text stream; very long lines are cut. */
-export function eachLine(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
+export function eachLine(
+  stream: NodeJS.ReadableStream,
+  onLine: (line: string) => void,
+  decode = (bytes: Buffer) => bytes.toString('utf8'),
+): void {
   let rest = '';
-  stream.setEncoding('utf8');
+  // A byte a character: no line feed is within a character of UTF-8.
+  stream.setEncoding('latin1');
+  const tell = (line: string) => onLine(decode(Buffer.from(line, 'latin1')));
   stream.on('data', (chunk: string) => {
     const lines = (rest + chunk).split('\n');
     rest = (lines.pop() ?? '').slice(0, 100_000);
-    for (const line of lines) onLine(line);
+    for (const line of lines) tell(line);
   });
   stream.on('error', () => undefined);
   stream.on('end', () => {
-    if (rest !== '') onLine(rest);
+    if (rest !== '') tell(rest);
   });
 }
 

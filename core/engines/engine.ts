@@ -71,6 +71,7 @@ export interface BackupOutcome {
   readonly tools: Manifest['tools'];
   readonly billOfMaterials: Manifest['billOfMaterials'];
   readonly canary?: Manifest['canary'];
+  readonly features?: Manifest['features'];
 }
 
 export interface RestoreContext<Connection> {

@@ -4,7 +4,13 @@ import { readStored } from '../read-stored.ts';
 import { sha256Hex } from './digest.ts';
 import type { VaultKeys } from './keys.ts';
 import { manifestKey } from './layout.ts';
-import { type Manifest, manifestSchema, type RecoveryPointId, type UnsignedManifest } from './manifest.ts';
+import {
+  byteTextFeature,
+  type Manifest,
+  manifestSchema,
+  type RecoveryPointId,
+  type UnsignedManifest,
+} from './manifest.ts';
 import type { ObjectStore, ObjectVersion } from './object-store.ts';
 
 /** A manifest as it was found: the stored bytes count, they are what the chain hashes. */
@@ -14,8 +20,8 @@ export interface FoundManifest {
   readonly sha256: string;
 }
 
-/** What a manifest may need of its reader: nothing so far. */
-const knownFeatures: readonly string[] = [];
+/** What a manifest may need of its reader. */
+const knownFeatures: readonly string[] = [byteTextFeature];
 
 /** A manifest is read whole; beyond this it is not one of ours. */
 const largestManifestBytes = 512 * 2 ** 20;

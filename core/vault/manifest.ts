@@ -38,6 +38,9 @@ export const manifestItemSchema = z.strictObject({
   detail: z.record(z.string(), z.json()).optional(),
 });
 
+/** Names hold bytes that are no character, as U+EF00 plus the byte: a reader that does not know that would look for other names. */
+export const byteTextFeature = 'byte-text';
+
 /** `manifest.json`, schemaVersion 1. The signature covers the canonical JSON (RFC 8785) of everything but `signature`. */
 export const manifestSchema = z.strictObject({
   schemaVersion: z.literal(1),

@@ -71,6 +71,8 @@ describe('docs/paper-restore.md, key file', () => {
       await run(path.join(postgresBinDirectory(18), 'psql'), [server.url(dbname), '-XqAtc', sql])
     ).stdout.trim();
 
+  const inBytes = "encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0";
+
   beforeAll(async () => {
     server = await startPostgres({ major: 18 });
     await query('postgres', 'create database shop');
@@ -93,16 +95,30 @@ describe('docs/paper-restore.md, key file', () => {
        create sequence ticket start 7;
        select nextval('ticket')`,
     );
-    const engine = createPostgresEngine({ binDirectory: () => postgresBinDirectory(18) });
+    await query('postgres', `create database bytes ${inBytes}`);
+    await query(
+      'bytes',
+      `do $$ declare e9 text := convert_from('\\xe9', 'SQL_ASCII'); begin
+         execute format('create table %I (%I serial, note text)', 'caf' || e9, e9);
+         execute format('insert into %I (note) values (%L), (null)', 'caf' || e9, e9);
+       end $$`,
+    );
     fs.mkdirSync(vault());
+    await backUp('shop', source);
+    await backUp('bytes', 'bytes-db');
+  });
+  afterAll(() => server.destroy());
+
+  const backUp = async (dbname: string, as: string) => {
+    const engine = createPostgresEngine({ binDirectory: () => postgresBinDirectory(18) });
     const target = await openVault({
       url: vault(),
       keys: { kind: 'key-file', path: keyFile(), create: true },
     });
-    const writer = await target.begin(source);
+    const writer = await target.begin(as);
     const { startedAt, finishedAt, type } = facts;
     const outcome = await engine.backup({
-      connection: server.connectionTo('shop'),
+      connection: server.connectionTo(dbname),
       connections: 2,
       onDdl: 'yield',
       signal: new AbortController().signal,
@@ -111,29 +127,33 @@ describe('docs/paper-restore.md, key file', () => {
       log: { info: () => undefined, warn: () => undefined },
     });
     await writer.commit({ ...outcome, startedAt, finishedAt, type });
-  });
-  afterAll(() => server.destroy());
+  };
 
   const dump = async (dbname: string) => {
     const args = ['--no-sync', '--restrict-key=same', server.url(dbname)];
     const { stdout } = await run(path.join(postgresBinDirectory(18), 'pg_dump'), args, {
       maxBuffer: 1 << 26,
+      encoding: 'latin1',
     });
     return stdout;
   };
-
-  it('rebuilds a PostgreSQL database that dumps the same', async () => {
-    await query('postgres', 'create database rebuilt');
+  const rebuild = (dbname: string, as: string) => {
     const { host, port, username, password } = server.connection;
-    const said = await follow('key-file', blocksFor('key-file', 'postgres'), {
+    return follow(dbname, blocksFor('key-file', 'postgres'), {
+      SOURCE: as,
       VAULT: vault(),
       KEY_FILE: keyFile(),
       PGHOST: host,
       PGPORT: String(port),
       PGUSER: username,
       PGPASSWORD: password ?? '',
-      PGDATABASE: 'rebuilt',
+      PGDATABASE: dbname,
     });
+  };
+
+  it('rebuilds a PostgreSQL database that dumps the same', async () => {
+    await query('postgres', 'create database rebuilt');
+    const said = await rebuild('rebuilt', source);
     expect(said).toContain('the signature is genuine');
     expect(await query('rebuilt', 'select count(*), sum(twice) from "Odd one"."T x"')).toBe('5000|25005000');
     expect(await query('rebuilt', 'select md5(lo_get(4711)), lo_get(4712)')).toBe(
@@ -142,6 +162,14 @@ describe('docs/paper-restore.md, key file', () => {
     expect(await query('rebuilt', "select nextval('ticket')")).toBe('8');
     await query('shop', "select nextval('ticket')");
     expect(await dump('rebuilt')).toBe(await dump('shop'));
+  });
+
+  it('rebuilds one whose names are no text in UTF-8', async () => {
+    await query('postgres', `create database rebuilt_bytes ${inBytes}`);
+    await rebuild('rebuilt_bytes', 'bytes-db');
+    const rebuilt = await dump('rebuilt_bytes');
+    expect(rebuilt).toContain('COPY public."café" ("é", note)');
+    expect(rebuilt).toBe(await dump('bytes'));
   });
 
   it('stops at a flipped bit, at an edited manifest and at the wrong item', async () => {

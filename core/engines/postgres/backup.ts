@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { HoldfastError } from '../../errors.ts';
-import type { ManifestItem } from '../../vault/manifest.ts';
+import { byteTextFeature, type ManifestItem } from '../../vault/manifest.ts';
 import type { ItemInput } from '../../vault/vault.ts';
 import { compressStream } from '../../vault/compress.ts';
 import type { BackupContext, BackupOutcome } from '../engine.ts';
@@ -17,7 +17,7 @@ import {
   requireSameCounts,
 } from './coverage.ts';
 import { readGlobals } from './globals.ts';
-import { mayBeLost } from './inventory.ts';
+import { isNamedInBytes, mayBeLost } from './inventory.ts';
 import { type OpenSource, openSource } from './open-source.ts';
 import { readFacts } from './backup-facts.ts';
 import type { Settings } from './options.ts';
@@ -114,7 +114,8 @@ class Backup {
     const independentCounts = requireSameCounts(tables, counts.rows, stored);
     await Promise.all(workers.map((worker) => worker.end()));
     this.#progress.finish();
-    return { ...facts.outcome, notCovered, independentCounts };
+    const features = snapshot.relations.some(isNamedInBytes) ? { features: [byteTextFeature] } : {};
+    return { ...facts.outcome, notCovered, independentCounts, ...features };
   }
 
   #warn({ refused }: Counted): void {

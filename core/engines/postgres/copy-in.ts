@@ -3,12 +3,6 @@ import { setImmediate as afterPoll } from 'node:timers/promises';
 import pg from 'pg';
 import { HoldfastError } from '../../errors.ts';
 
-/** The driver's connection, as far as copies need it. */
-export interface DriverConnection {
-  readonly stream: Duplex;
-  endCopyFrom(): void;
-}
-
 /** COPY … FROM STDIN as the driver runs it: it says when the server is ready for rows, and how the statement ended. */
 export class CopyInQuery extends pg.Query {
   /** Rows that the server took. */

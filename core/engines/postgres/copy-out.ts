@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { HoldfastError } from '../../errors.ts';
+import { driversListener } from './driver-connection.ts';
 
 /** Of the protocol's messages: https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const copyData = 'd'.charCodeAt(0);
@@ -24,14 +25,9 @@ export class CopyOutFilter {
   /** Bytes of the current message that are still to come. */
   #left = 0;
 
-  /** Takes the place of the driver's listener on its stream; between two messages only, so when no query runs. */
+  /** Takes the place of the driver's listener on its stream: see {@link driversListener}. */
   constructor(stream: Duplex) {
-    const [driver, ...others] = stream.listeners('data') as ((bytes: Buffer) => void)[];
-    if (driver === undefined || others.length > 0)
-      throw new HoldfastError('INTERNAL', 'the driver does not read its connection as expected');
-    this.#deliver = driver;
-    stream.off('data', driver);
-    stream.on('data', (chunk: Buffer) => this.#read(chunk));
+    this.#deliver = driversListener(stream, (chunk) => this.#read(chunk));
   }
 
   #read(chunk: Buffer): void {

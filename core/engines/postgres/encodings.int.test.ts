@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PostgresConnection } from './connection.ts';
 import { requireEncoding } from './restore-target.ts';
+import { normalizedDump } from './testing/compare.ts';
 import { Harness } from './testing/harness.ts';
 
 /** Text outside ASCII as a database of each encoding stores it, in bytes. */
@@ -133,17 +134,57 @@ describe('a database whose encoding is not UTF-8', () => {
     }
   });
 
-  it('may not use bytes in names that are text in no encoding, and is told so', async () => {
+  it('may use bytes in names that are text in no encoding', async () => {
     const source = await database('SQL_ASCII');
+    const raw = (hex: string) => `convert_from('\\x${hex}', 'SQL_ASCII')`;
+    // A schema in Latin-1, a table cut within a character, a column, sequences, a partition, and a key that fails.
     await harness.sql(
       source,
-      `DO $$ BEGIN EXECUTE format('CREATE TABLE %I (a int)', convert_from('\\xe9e8', 'SQL_ASCII')); END $$`,
+      `DO $$ DECLARE s text := ${raw('e9e8')}; t text := ${raw('63c3a9c3')}; c text := ${raw('ff')}; BEGIN
+        EXECUTE format('CREATE SCHEMA %I', s);
+        EXECUTE format('CREATE TABLE %I.%I (%I serial PRIMARY KEY, note text DEFAULT %L)', s, t, c, s);
+        EXECUTE format('INSERT INTO %I.%I VALUES (7, %L), (8, %L)', s, t, c, t);
+        EXECUTE format('CREATE TABLE %I (a int) PARTITION BY LIST (a)', c);
+        EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES IN (1)', c || 1, c);
+        EXECUTE format('INSERT INTO %I VALUES (1)', c);
+        EXECUTE format('CREATE TABLE other (a int REFERENCES %I.%I)', s, t);
+        SET session_replication_role = replica;
+        INSERT INTO other VALUES (9);
+        EXECUTE format('CREATE SEQUENCE %I', c || c);
+        PERFORM setval(quote_ident(c || c), 41);
+      END $$`,
     );
-    await expect(harness.backup(source)).rejects.toMatchObject({
-      code: 'TOOL_FAILED',
-      message: expect.stringContaining('invalid byte sequence for encoding "UTF8": 0xe9 0xe8'),
-      hint: expect.stringContaining('is all text valid in the encoding'),
+    const backup = await harness.backup(source);
+    const names = backup.store.items.map(({ name }) => name);
+    expect(names).toContain('U&"\\EFE9\\EFE8".U&"cé\\EFC3"');
+    expect(backup.outcome.features).toEqual(['byte-text']);
+    const target = await database('SQL_ASCII');
+    const restored = await harness.restore(target, backup);
+    expect(await normalizedDump(harness.bin, target, 'latin1')).toBe(
+      (await normalizedDump(harness.bin, source, 'latin1')).replace(
+        /^ALTER TABLE ONLY public.other\n.*FOREIGN KEY.*\n/m,
+        '',
+      ),
+    );
+    expect(restored.faults).toEqual([
+      { object: 'FK CONSTRAINT public.other other_a_fkey', message: expect.any(String), sqlState: '23503' },
+    ]);
+    const checked = await harness.engine().check({
+      connection: target,
+      manifest: backup.store.manifest(backup.outcome),
+      assertions: [],
+      faults: restored.faults,
+      signal: new AbortController().signal,
     });
+    expect(checked.checks.filter(({ ok }) => !ok)).toEqual([]);
+    const one = await database('SQL_ASCII');
+    await harness.restore(one, backup, { only: ['U&"\\EFE9\\EFE8".U&"cé\\EFC3"', 'public.U&"\\EFFF"'] });
+    expect(
+      await harness.sql(
+        one,
+        `SELECT string_agg(encode(relname::text::bytea, 'hex') || reltuples, ' ' ORDER BY relname) FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p')`,
+      ),
+    ).toBe('63c3a9c32 ff1 ff311');
   });
 
   // WIN1252 lets in five bytes that are no character of UTF-8.

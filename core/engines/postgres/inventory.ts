@@ -1,3 +1,4 @@
+import { holdsBytes } from './byte-text.ts';
 import type { QualifiedName } from './quote.ts';
 import type { Session } from './session.ts';
 
@@ -134,6 +135,13 @@ export async function readRelations(session: Session): Promise<Relation[]> {
 /** True for tables whose rows are items of the backup. */
 export function isCopied(relation: Relation, onStandby: boolean): boolean {
   return relation.kind === 'r' && whyNotCovered(relation, onStandby) === undefined;
+}
+
+/** True where the manifest cannot name it as it is (see byte-text.ts). */
+export function isNamedInBytes({ schema, name, columns, partitionOf }: Relation): boolean {
+  return [schema, name, ...columns, ...partitionOf.flatMap((parent) => [parent.schema, parent.name])].some(
+    holdsBytes,
+  );
 }
 
 /** True for a table with rows that an extension owns and did not bring along: one that was joined to it by hand does not come back. */

@@ -14,6 +14,8 @@ export interface ArchiveOptions {
   readonly pgRestore: string;
   readonly env: Readonly<Record<string, string>>;
   readonly conninfo: string;
+  /** Makes text of names and definitions, which the archive and pg_restore give as bytes. @default UTF-8 */
+  readonly decode?: (bytes: Buffer) => string;
   /** Private directory for the archive of definitions; it holds no rows. */
   readonly directory: string;
   readonly signal: AbortSignal;
@@ -59,7 +61,9 @@ export class SchemaArchive {
       signal: options.signal,
     }).catch((error: unknown) => throwIfFull(error, options.directory));
     const listed = await listedIds(file, options);
-    const entries = readTableOfContents(await readFile(file)).filter(({ id }) => listed.has(id));
+    const entries = readTableOfContents(await readFile(file), options.decode).filter(({ id }) =>
+      listed.has(id),
+    );
     const preData = entries.filter(({ section }) => section === 'pre-data');
     const postData = entries.filter(({ section }) => section === 'post-data');
     return new SchemaArchive(file, options, { preData, postData });
@@ -94,6 +98,7 @@ export class SchemaArchive {
       stdio: ['ignore', 'ignore', 'pipe'],
       signal: this.#options.signal,
       onErrorLine: (line) => errors.add(line),
+      ...(this.#options.decode !== undefined && { decode: this.#options.decode }),
     });
     const end = await child.ended;
     if (this.#options.signal.aborted) throw new HoldfastError('JOB_ABORTED', 'the restore was told to stop');

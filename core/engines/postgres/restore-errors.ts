@@ -1,3 +1,4 @@
+import { bytesOfText } from './byte-text.ts';
 import { redact } from './pg-errors.ts';
 import type { TocEntry } from './restore-toc.ts';
 
@@ -108,10 +109,11 @@ export class ErrorLog {
 function isQuoted(command: string, definition: string): boolean {
   const quoted = command.trim();
   if (quoted === '' || definition.trim() === '') return false;
-  if (Buffer.byteLength(quoted) < quotedBytes - 4 || !quoted.endsWith('...'))
+  if (bytesOfText(quoted).length < quotedBytes - 4 || !quoted.endsWith('...'))
     return definition.trim() === quoted;
   // The cut may fall into a character.
-  return definition.startsWith(quoted.slice(0, -3).replace(/\uFFFD+$/, ''));
+  const cut = bytesOfText(quoted.slice(0, -3).replace(/\uFFFD+$/, ''));
+  return bytesOfText(definition).subarray(0, cut.length).equals(cut);
 }
 
 /** What the server said is led by a severity in its own language; what the client library says of a lost connection is not. */

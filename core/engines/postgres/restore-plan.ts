@@ -1,5 +1,5 @@
 import { HoldfastError } from '../../errors.ts';
-import { displayName, type QualifiedName, quoteName } from './quote.ts';
+import { displayName, type QualifiedName, quoteLiteral, quoteName } from './quote.ts';
 import type { SchemaArchive } from './restore-archive.ts';
 import type { Selection } from './restore-items.ts';
 import { describeEntry, entriesOfTables, isAcl, requiredBy, type TocEntry } from './restore-toc.ts';
@@ -81,8 +81,7 @@ async function requireAbsent(session: Session, names: readonly QualifiedName[]):
 
 async function exists(session: Session, name: QualifiedName): Promise<boolean> {
   const row = await session.one<{ found: boolean }>(
-    'select pg_catalog.to_regclass($1) is not null as found',
-    [quoteName(name)],
+    `select pg_catalog.to_regclass(${quoteLiteral(quoteName(name))}) is not null as found`,
   );
   return row.found;
 }

@@ -33,10 +33,10 @@ const sections: Readonly<Record<number, Section>> = { 2: 'pre-data', 3: 'data', 
 /**
  * Reads the table of contents of an archive in custom format (pg_dump's `ReadHead` and `ReadToc`, src/bin/pg_dump/pg_backup_archiver.c).
  * What `pg_restore --list` prints leaves open where a name with spaces ends, and lacks the definitions.
- * @throws TOOL_FAILED for an archive of an unknown version
+ * `decode` makes text of names and definitions. @throws TOOL_FAILED for an archive of an unknown version
  */
-export function readTableOfContents(archive: Buffer): TocEntry[] {
-  const reader = new ArchiveReader(archive);
+export function readTableOfContents(archive: Buffer, decode = utf8Text): TocEntry[] {
+  const reader = new ArchiveReader(archive, decode);
   reader.readHead();
   const count = reader.int();
   const entries: TocEntry[] = [];
@@ -49,15 +49,19 @@ export function readTableOfContents(archive: Buffer): TocEntry[] {
   return entries;
 }
 
+const utf8Text = (bytes: Buffer) => bytes.toString('utf8');
+
 class ArchiveReader {
   readonly #bytes: Buffer;
+  readonly #decode: (bytes: Buffer) => string;
   #at = 0;
   #version = 0;
   #intBytes = 4;
   #offsetBytes = 8;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, decode: (bytes: Buffer) => string) {
     this.#bytes = bytes;
+    this.#decode = decode;
   }
 
   readHead(): void {
@@ -125,7 +129,7 @@ class ArchiveReader {
     const length = this.int();
     if (length < 0) return undefined;
     this.#at += length;
-    return this.#bytes.toString('utf8', this.#at - length, this.#at);
+    return this.#decode(this.#bytes.subarray(this.#at - length, this.#at));
   }
 }
 

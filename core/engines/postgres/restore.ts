@@ -3,6 +3,7 @@ import type { Manifest } from '../../vault/manifest.ts';
 import { decompressStream } from '../../vault/compress.ts';
 import type { RestoreContext, RestoreOutcome } from '../engine.ts';
 import { FailFast } from '../fail-fast.ts';
+import { textOfBytes } from './byte-text.ts';
 import { globalsItem, schemaItem, sequencesItem } from './backup.ts';
 import type { PostgresConnection } from './connection.ts';
 import { type Globals, globalsSchema } from './globals.ts';
@@ -159,6 +160,7 @@ class Restore {
       env: { ...libpq.env, PGOPTIONS: await buildOptions(session) },
       conninfo: libpq.conninfo,
       directory: libpq.directory,
+      ...(this.#parts.encoding === 'SQL_ASCII' && { decode: textOfBytes }),
       signal,
     });
     const globals = globalsSchema.parse(await this.#readJson(globalsItem));

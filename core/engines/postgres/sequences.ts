@@ -100,9 +100,9 @@ export async function existingSequences(
   const existing = new Set<SequenceState>();
   for (let start = 0; start < states.length; start += batch) {
     const some = states.slice(start, start + batch);
+    const names = some.map((state) => quoteLiteral(quoteName(state)));
     const rows = await session.query<{ found: boolean }>(
-      'select pg_catalog.to_regclass(name) is not null as found from unnest($1::text[]) with ordinality as u(name, n) order by n',
-      [some.map(quoteName)],
+      `select pg_catalog.to_regclass(name) is not null as found from unnest(array[${names.join(', ')}]) with ordinality as u(name, n) order by n`,
     );
     for (const [at, state] of some.entries()) if (rows[at]?.found === true) existing.add(state);
   }

@@ -1,8 +1,10 @@
 import pg from 'pg';
 import { HoldfastError } from '../../errors.ts';
 import { type PostgresConnection, passwordOf } from './connection.ts';
-import { CopyInQuery, type DriverConnection, sendRows } from './copy-in.ts';
+import { speakByteText } from './byte-text.ts';
+import { CopyInQuery, sendRows } from './copy-in.ts';
 import { CopyOutFilter, RowBlocks } from './copy-out.ts';
+import type { DriverConnection } from './driver-connection.ts';
 import { translatePgError } from './pg-errors.ts';
 import { demandOfTls, tlsOptions } from './tls.ts';
 
@@ -58,6 +60,10 @@ export class Session {
       connectionTimeoutMillis: 30_000,
     });
     const session = new Session(client, options);
+    let encoding = '';
+    session.#connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
+      if (parameterName === 'server_encoding') encoding = parameterValue;
+    });
     client.on('error', (error) => (session.#lost ??= error));
     client.on('notice', ({ severity, message = '' }) => {
       if (severity === 'WARNING') options.onWarning?.(message);
@@ -72,6 +78,10 @@ export class Session {
       );
     }
     try {
+      if (encoding === 'SQL_ASCII') {
+        await session.query("SET client_encoding TO 'SQL_ASCII'");
+        speakByteText(session.#connection);
+      }
       await session.query(
         "SET search_path TO ''; SET datestyle TO 'ISO'; SET timezone TO 'UTC'; SET statement_timeout TO 0; SET lock_timeout TO 0; SET idle_in_transaction_session_timeout TO 0; SET idle_session_timeout TO 0; SET row_security TO off; SET extra_float_digits TO 3",
       );
@@ -213,7 +223,7 @@ export class Session {
     this.#connection.stream.destroy();
   }
 
-  /** The driver has no public way to it; its own packages for copies and cursors go the same way. */
+  /** The driver has no public way to it. */
   get #connection(): DriverConnection {
     return (this.#client as unknown as { readonly connection: DriverConnection }).connection;
   }

@@ -24,9 +24,10 @@ export async function runClient(
   program: string,
   args: readonly string[],
   connection: PostgresConnection,
+  encoding: BufferEncoding = 'utf8',
 ): Promise<string> {
   const env = clientEnvironment(connection);
-  return (await run(program, [...args], { env, maxBuffer })).stdout;
+  return (await run(program, [...args], { env, maxBuffer, encoding })).stdout;
 }
 
 /** Runs SQL through psql, stopping at the first error. */
@@ -44,9 +45,13 @@ export async function sql(
   ).trim();
 }
 
-/** A plain dump less what is not data: comments of the tool, the order of rows, and which of several blocks of one table they stand in. */
-export async function normalizedDump(binDirectory: string, connection: PostgresConnection): Promise<string> {
-  const text = await runClient(`${binDirectory}/pg_dump`, ['--no-sync'], connection);
+/** A plain dump, its bytes read as the given text, less what is not data: comments of the tool, the order of rows, and which of several blocks of one table they stand in. */
+export async function normalizedDump(
+  binDirectory: string,
+  connection: PostgresConnection,
+  encoding: BufferEncoding = 'utf8',
+): Promise<string> {
+  const text = await runClient(`${binDirectory}/pg_dump`, ['--no-sync'], connection, encoding);
   const definitions: string[] = [];
   const rowsOf = new Map<string, string[]>();
   let rows: string[] | undefined;

@@ -6,7 +6,9 @@ import path from 'node:path';
 import pg from 'pg';
 import { isHoldfastError } from '../../../../errors.ts';
 import type { RestoreFault } from '../../../engine.ts';
+import { speakByteText, textOfBytes } from '../../byte-text.ts';
 import type { PostgresConnection } from '../../connection.ts';
+import type { DriverConnection } from '../../driver-connection.ts';
 import { displayName, quoteIdentifier } from '../../quote.ts';
 import type { LostRows } from '../../restore-faults.ts';
 import { describeEntry, readTableOfContents, type TocEntry } from '../../restore-toc.ts';
@@ -103,9 +105,13 @@ async function withClient<T>(to: PostgresConnection, work: (client: pg.Client) =
   }
 }
 
-async function fill(source: PostgresConnection, { statements }: HostileSchema): Promise<number> {
+async function fill(source: PostgresConnection, { statements, encoding }: HostileSchema): Promise<number> {
   return withClient(source, async (client) => {
     let accepted = 0;
+    if (encoding === 'SQL_ASCII') {
+      await client.query("SET client_encoding TO 'SQL_ASCII'");
+      speakByteText((client as unknown as { readonly connection: DriverConnection }).connection);
+    }
     for (const statement of ["SET statement_timeout = '10s'", ...statements]) {
       await client.query(statement).then(
         () => (accepted += 1),
@@ -125,7 +131,9 @@ async function byControl(
   try {
     await run(harness, ['pg_dump', '-Fc', '-Z0', '--no-sync', '-f', file], source);
     const { stderr } = await run(harness, ['pg_restore', '--verbose', '-d', target.dbname, file], target, 1);
-    const entries = new Map(readTableOfContents(await readFile(file)).map((entry) => [entry.id, entry]));
+    const entries = new Map(
+      readTableOfContents(await readFile(file), textOfBytes).map((entry) => [entry.id, entry]),
+    );
     const failed = failedEntries(stderr).flatMap((id) => entries.get(id) ?? []);
     const isRows = ({ kind }: TocEntry) => kind === 'TABLE DATA' || kind === 'SEQUENCE SET';
     return {
@@ -173,7 +181,7 @@ async function byUs(
 }
 
 function dumpOf(harness: Harness, connection: PostgresConnection): Promise<string> {
-  return normalizedDump(harness.bin, connection).catch(
+  return normalizedDump(harness.bin, connection, 'latin1').catch(
     (error: Error) => `cannot be dumped: ${error.message}`,
   );
 }

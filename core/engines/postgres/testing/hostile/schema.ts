@@ -47,7 +47,7 @@ export function hostileSchema(seed: number): HostileSchema {
   if (draw === undefined) throw new Error('fast-check gave nothing');
   const dice = new Dice(draw);
   const encoding = dice.pick(['UTF8', 'UTF8', 'UTF8', 'UTF8', 'LATIN1', 'SQL_ASCII'] as const);
-  dice.isAscii = encoding === 'SQL_ASCII';
+  dice.isInBytes = encoding === 'SQL_ASCII';
   // Roles are of the server: their names carry the seed.
   const roles = [`r${seed} "odd`, `R${seed}; --`];
   const m = new Model(dice, roles);

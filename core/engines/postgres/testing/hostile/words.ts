@@ -4,8 +4,8 @@ import { quoteIdentifier, quoteLiteral } from '../../quote.ts';
 
 /** Draws values: `pick` decides, and everything it decides comes from the seed. */
 export class Dice {
-  /** Where the server knows no encoding it cuts names it makes within a character. */
-  isAscii = false;
+  /** Where the server knows no encoding names may hold any bytes. */
+  isInBytes = false;
   readonly #draw: GeneratorValue;
   #count = 0;
 
@@ -57,8 +57,15 @@ export class Dice {
       `/*${plain}*/`,
       `-- ${plain}`,
     ];
-    const name = this.pick(hostile);
-    return this.isAscii ? name.replaceAll(/[^\0-\x7f]/gu, 'e') : name;
+    // Latin-1, half a character, and a character that stands for a byte.
+    if (this.isInBytes)
+      hostile.push(
+        `${plain}caf\uefe9`,
+        `\uefff\uef80${plain}`,
+        `${plain}\uefe2\uef82`,
+        `${plain}\uefee\uefbe\uef80`,
+      );
+    return this.pick(hostile);
   }
 
   text(): string {
