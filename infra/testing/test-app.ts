@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { loadPlan } from '../../core/plan/load-plan.ts';
-import { deploymentNames } from '../../core/plan/names.ts';
+import { deploymentNames, type StackName, stackNames } from '../../core/plan/names.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import { functionEntries } from '../build-lambdas.ts';
 import type { Deployment } from '../deployment.ts';
@@ -42,8 +42,23 @@ export function testDeployment(plan: Plan, folder: string): Deployment {
 
 /** All stacks of a plan in an app of their own. */
 export function testStacks(plan: Plan, change: Partial<Deployment> = {}) {
+  const built = buildTestApp(plan, change);
+  return { ...built, resources: resolveApp(built.deployment, Object.values(built.stacks)) };
+}
+
+/** The templates of a plan as `cdk deploy` uploads them, by name of the stack without that of the plan. */
+export function synthesize(plan: Plan): { readonly stack: StackName; readonly text: string }[] {
+  const { app, deployment } = buildTestApp(plan, {});
+  const { stacks } = app.synth();
+  return stackNames.map((stack) => {
+    const found = stacks.find(({ stackName }) => stackName === deployment.names.stack(stack));
+    if (found === undefined) throw new Error(`no stack ${deployment.names.stack(stack)}`);
+    return { stack, text: fs.readFileSync(found.templateFullPath, 'utf8') };
+  });
+}
+
+function buildTestApp(plan: Plan, change: Partial<Deployment>) {
   const app = testApp();
   const deployment = { ...testDeployment(plan, path.join(root, '.cache/test-functions')), ...change };
-  const stacks = buildStacks(app, deployment);
-  return { app, deployment, stacks, resources: resolveApp(deployment, Object.values(stacks)) };
+  return { app, deployment, stacks: buildStacks(app, deployment) };
 }
