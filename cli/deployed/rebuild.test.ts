@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RebuildEntry, RebuildPlan } from '../../core/catalog/rebuild-catalog.ts';
 import type { RecoveryPoint } from '../../core/catalog/recovery-point.ts';
-import { describeRebuild } from './rebuild.ts';
+import { describeRebuild, reportRebuild } from './rebuild.ts';
 
 const regions = { region: 'us-west-2', peerRegion: 'us-east-1' };
 const point = { source: 'shop-db', id: '01K', state: 'storedPeerDown' } as RecoveryPoint;
@@ -13,6 +13,7 @@ const entry = (action: RebuildEntry['action'], compared = true): RebuildEntry =>
 const plan = (...entries: RebuildEntry[]): RebuildPlan => ({
   entries,
   notInVault: [],
+  damaged: [],
   strayFolders: [],
   notCompared: entries.filter(({ compared }) => !compared).length,
 });
@@ -32,6 +33,18 @@ describe('describeRebuild', () => {
     expect(text).toContain('storedPeerDown');
     expect(text.endsWith('2 recovery points in the vault of us-west-2, 1 written')).toBe(true);
     expect(describeRebuild(created, regions, false)).toContain('1 would change');
+  });
+
+  it('names what is damaged and ends with exit code 1, and with 0 where nothing is', () => {
+    const damaged = [{ source: 'shop-db', id: '01H', code: 'MANIFEST_SIGNATURE' }];
+    const done = { created: 1, changed: 0, kept: 0 };
+    const report = reportRebuild({ ...plan(entry('create')), damaged }, regions, done);
+    expect(report).toMatchObject({ exitCode: 1, json: { damaged, created: 1 } });
+    expect(report.text).toContain(
+      '1 recovery point damaged and not recorded: shop-db 01H (MANIFEST_SIGNATURE); is the copy in us-east-1 whole?',
+    );
+    expect(reportRebuild({ ...plan(), damaged }, regions, undefined).exitCode).toBe(1);
+    expect(reportRebuild(plan(entry('create')), regions, done).exitCode).toBe(0);
   });
 
   it('says which points were not compared with the other Region, and what to do then', () => {

@@ -1,7 +1,7 @@
-import type { CopyStores } from '../../core/catalog/compare-copy.ts';
+import type { PeerStore } from '../../core/catalog/compare-copy.ts';
 import { executeRebuild, planRebuild, type RebuildPlan } from '../../core/catalog/rebuild-catalog.ts';
 import { openObjectStore } from '../../core/vault/open-vault.ts';
-import { runCommand } from '../run-command.ts';
+import { type CommandResult, runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
 import {
   type Deployment,
@@ -21,61 +21,72 @@ export interface RebuildOptions extends DeploymentOptions {
 /** How long an unanswered question to the other Region is repeated: somebody waits, and the vault here is what counts. */
 const peerRetrySeconds = 1;
 
-/** `holdfast catalog rebuild`: first the plan, then, unless it is a dry run, its execution. Nothing is ever removed. */
+/**
+ * `holdfast catalog rebuild`: first the plan, then, unless it is a dry run, its execution. Nothing is ever removed; exit code 1
+ * when the vault holds points that nobody can restore.
+ */
 export async function rebuildCatalog(options: RebuildOptions): Promise<void> {
   await runCommand(options, async ({ progress, warn }) => {
     const deployment = await openDeployment(options);
     const { region, peerRegion } = deployment;
     progress.update({ doing: `reading the vault in ${region}` });
     return inRegion(deployment, async () => {
-      const [catalog, vault, stores] = await Promise.all([
+      const [catalog, vault, peer] = await Promise.all([
         openCatalog(deployment),
         openDeployedVault(deployment),
-        options.peerLost === true ? undefined : openStores(deployment),
+        options.peerLost === true ? undefined : openPeer(deployment),
       ]);
       const plan = await planRebuild({
         vault,
         catalog,
         region,
         now: () => new Date(),
-        ...(stores !== undefined && { stores }),
+        ...(peer !== undefined && { peer }),
       });
       for (const folder of plan.strayFolders) warn(`${folder} is no source of a plan; it was passed over`);
       for (const { source, id } of plan.notInVault)
         warn(`${source} ${id} is in the catalogue but not in this vault; it is kept`);
-      if (stores !== undefined && plan.notCompared > 0)
+      if (peer !== undefined && plan.notCompared > 0)
         warn(`${peerRegion} did not answer; --peer-lost does not ask it`);
       const done = options.dryRun === true ? undefined : await executeRebuild({ catalog }, plan);
-      const changes = plan.entries.filter(({ action }) => action !== 'keep');
-      return {
-        json: {
-          region,
-          dryRun: done === undefined,
-          entries: changes.map(({ action, point, from }) => ({
-            action,
-            source: point.source,
-            id: point.id,
-            from,
-            state: point.state,
-          })),
-          notInVault: plan.notInVault,
-          strayFolders: plan.strayFolders,
-          notCompared: plan.notCompared,
-          ...done,
-        },
-        text: describeRebuild(plan, deployment, done !== undefined),
-      };
+      return reportRebuild(plan, deployment, done);
     });
   });
 }
 
-/** Both vaults' buckets, to tell protected from stored. */
-async function openStores({ names, region, peerRegion }: Deployment): Promise<CopyStores> {
-  const peer = { url: `s3://${names.vaultBucket(peerRegion)}`, region: peerRegion };
+/** Exit code 1 when the vault holds points that nobody can restore, whether or not the rest was recorded. */
+export function reportRebuild(
+  plan: RebuildPlan,
+  regions: Pick<Deployment, 'region' | 'peerRegion'>,
+  done: Awaited<ReturnType<typeof executeRebuild>> | undefined,
+): CommandResult {
+  const changes = plan.entries.filter(({ action }) => action !== 'keep');
   return {
-    own: await openObjectStore({ url: `s3://${names.vaultBucket(region)}`, region }),
-    peer: await openObjectStore({ ...peer, retrySeconds: peerRetrySeconds }),
+    json: {
+      region: regions.region,
+      dryRun: done === undefined,
+      entries: changes.map(({ action, point, from }) => ({
+        action,
+        source: point.source,
+        id: point.id,
+        from,
+        state: point.state,
+      })),
+      notInVault: plan.notInVault,
+      damaged: plan.damaged,
+      strayFolders: plan.strayFolders,
+      notCompared: plan.notCompared,
+      ...done,
+    },
+    text: describeRebuild(plan, regions, done !== undefined),
+    exitCode: plan.damaged.length === 0 ? 0 : 1,
   };
+}
+
+/** The other Region's bucket, to tell protected from stored. */
+function openPeer({ names, peerRegion }: Deployment): Promise<PeerStore> {
+  const url = `s3://${names.vaultBucket(peerRegion)}`;
+  return openObjectStore({ url, region: peerRegion, retrySeconds: peerRetrySeconds });
 }
 
 /** What was found and what became of it, in words that need no knowledge of how a rebuild works. */
@@ -90,6 +101,10 @@ export function describeRebuild(
   const lines = [
     `${points(count)} in the vault of ${region}, ${countChanges(count, changes.length, executed)}`,
   ];
+  if (plan.damaged.length > 0)
+    lines.push(
+      `${points(plan.damaged.length)} damaged and not recorded: ${plan.damaged.map(({ source, id, code }) => `${source} ${id} (${code})`).join(', ')}; is the copy in ${peerRegion} whole?`,
+    );
   if (plan.notCompared > 0)
     lines.push(
       `${points(plan.notCompared)} not compared with the copy in ${peerRegion}: rebuild again, without --peer-lost, once it answers`,

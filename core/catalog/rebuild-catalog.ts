@@ -1,16 +1,17 @@
 import pLimit from 'p-limit';
-import type { Manifest } from '../vault/manifest.ts';
-import type { ListedRecoveryPoint, Vault } from '../vault/vault.ts';
+import { isHoldfastError } from '../errors.ts';
+import { sourcePrefix } from '../vault/layout.ts';
+import type { ListedRecoveryPoint, PassedOverRecoveryPoint, Vault } from '../vault/vault.ts';
 import type { CatalogStore } from './catalog-store.ts';
-import { compareCopy, type CopyComparison, type CopyStores } from './compare-copy.ts';
+import { type CheckedPoint, compareCopy, type CopyComparison, type PeerStore } from './compare-copy.ts';
 import { type PointState, recordOf } from './point-record.ts';
 import type { RecoveryPoint, RecoveryPointState } from './recovery-point.ts';
 
 export interface RebuildDependencies {
   readonly vault: Pick<Vault, 'listSources' | 'list'>;
   readonly catalog: Pick<CatalogStore, 'getRecoveryPoint' | 'putRecoveryPoint' | 'listRecoveryPoints'>;
-  /** Both vaults' objects, to tell protected from stored; without them the other Region counts as gone. */
-  readonly stores?: CopyStores;
+  /** The other Region's objects, to tell protected from stored; without them that Region counts as gone. */
+  readonly peer?: PeerStore;
   /** The Region whose vault is read; for points whose manifest names none. */
   readonly region: string;
   readonly now: () => Date;
@@ -21,7 +22,9 @@ export interface RebuildPlan {
   readonly entries: readonly RebuildEntry[];
   /** Points that the catalogue lists and this vault does not hold: lost, or not replicated yet. They are reported, not removed. */
   readonly notInVault: readonly { readonly source: string; readonly id: string }[];
-  /** Folders of the vault whose name no source can have: not looked into, for they are no backups of this version. */
+  /** Points of this vault whose manifest cannot be used, and the error code that says why: nobody can restore them. A record of one stays as it is. */
+  readonly damaged: readonly { readonly source: string; readonly id: string; readonly code: string }[];
+  /** Folders of the vault that hold no point or have a name that no source can have: no backups of this version. */
   readonly strayFolders: readonly string[];
   /** How many points could not be held against the other Region's copy, because it was not asked or did not answer. */
   readonly notCompared: number;
@@ -47,15 +50,27 @@ export async function planRebuild(
     options.source === undefined ? await deps.vault.listSources({ onStrayFolder }) : [options.source];
   const entries: RebuildEntry[] = [];
   const limit = pLimit(4);
-  const askPeer = askUntilSilent(deps.stores);
+  const askPeer = askUntilSilent(deps.peer);
+  const damaged: RebuildPlan['damaged'][number][] = [];
   for (const source of sources) {
-    const listed = await deps.vault.list(source);
+    const onPassedOver = (point: PassedOverRecoveryPoint) => damaged.push({ source, ...point });
+    const listed = await deps.vault.list(source, { onPassedOver }).catch((error: unknown) => {
+      // Anybody who may write can make such a folder; it must not stop the rebuild of the others.
+      if (options.source !== undefined || !isHoldfastError(error, 'SOURCE_NOT_FOUND')) throw error;
+      onStrayFolder(sourcePrefix(source));
+      return [];
+    });
     entries.push(...(await Promise.all(listed.map((point) => limit(() => entryFor(deps, point, askPeer))))));
   }
   return {
     entries,
     strayFolders,
-    notInVault: await findNotInVault(deps, entries, options.source),
+    damaged,
+    notInVault: await findNotInVault(
+      deps,
+      [...entries.map(({ point }) => point), ...damaged],
+      options.source,
+    ),
     notCompared: entries.filter(({ compared }) => !compared).length,
   };
 }
@@ -75,14 +90,14 @@ export async function executeRebuild(
   return { created: count('create'), changed: count('change'), kept: count('keep') };
 }
 
-type AskPeer = (manifest: Manifest) => Promise<CopyComparison>;
+type AskPeer = (point: CheckedPoint) => Promise<CopyComparison>;
 
 /** A Region that was silent once is not asked for each further point: its silence would cost that long every time. */
-function askUntilSilent(stores: CopyStores | undefined): AskPeer {
-  let silent = stores === undefined;
-  return async (manifest) => {
-    if (stores === undefined || silent) return { answer: 'unreachable' };
-    const comparison = await compareCopy(stores, manifest);
+function askUntilSilent(peer: PeerStore | undefined): AskPeer {
+  let silent = peer === undefined;
+  return async (point) => {
+    if (peer === undefined || silent) return { answer: 'unreachable' };
+    const comparison = await compareCopy(peer, point);
     if (comparison.answer === 'unreachable') silent = true;
     return comparison;
   };
@@ -95,7 +110,7 @@ async function entryFor(
 ): Promise<RebuildEntry> {
   const { manifest } = listed;
   const known = await deps.catalog.getRecoveryPoint(manifest.source, manifest.id);
-  const comparison = listed.state === 'arriving' ? undefined : await askPeer(manifest);
+  const comparison = listed.state === 'arriving' ? undefined : await askPeer(listed);
   const point = recordOf(manifest, deps.region, stateOf(deps, { listed, known, comparison }));
   const compared = comparison?.answer !== 'unreachable';
   if (known === undefined) return { action: 'create', point, compared };
@@ -128,10 +143,10 @@ function stateOf(deps: RebuildDependencies, { listed, known, comparison }: Point
 
 async function findNotInVault(
   deps: RebuildDependencies,
-  entries: readonly RebuildEntry[],
+  inVault: readonly { readonly source: string; readonly id: string }[],
   source: string | undefined,
 ): Promise<RebuildPlan['notInVault']> {
-  const held = new Set(entries.map(({ point }) => `${point.source}#${point.id}`));
+  const held = new Set(inVault.map((point) => `${point.source}#${point.id}`));
   const missing: { source: string; id: string }[] = [];
   const limit = 1000;
   let before: string | undefined;

@@ -30,20 +30,16 @@ export function openOwnVault(settings: VaultSettings, options: DeploymentVaultOp
   });
 }
 
-/** The objects of both vaults, for copy checks. */
-export async function openBothStores(
+/** The objects of the other Region's vault, for copy checks. */
+export function openPeerStore(
   settings: VaultSettings,
   options: DeploymentVaultOptions = {},
-): Promise<{ readonly own: ObjectStore; readonly peer: ObjectStore }> {
-  const [own, peer] = await Promise.all([
-    openObjectStore({ url: settings.HOLDFAST_VAULT_URL, region: settings.HOLDFAST_REGION, ...options }),
-    openObjectStore({
-      url: settings.HOLDFAST_PEER_VAULT_URL,
-      region: settings.HOLDFAST_PEER_REGION,
-      ...options,
-    }),
-  ]);
-  return { own, peer };
+): Promise<ObjectStore> {
+  return openObjectStore({
+    url: settings.HOLDFAST_PEER_VAULT_URL,
+    region: settings.HOLDFAST_PEER_REGION,
+    ...options,
+  });
 }
 
 function keysOf(settings: VaultSettings): OpenVaultOptions['keys'] {

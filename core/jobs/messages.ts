@@ -60,6 +60,10 @@ export const checkCopyReplySchema = z.strictObject({
   late: z.boolean(),
   /** Earlier points of the source that the same look found protected. */
   caughtUp: z.array(recoveryPointIdSchema),
+  /** Earlier ones that still are not, each with the first thing that is wrong with it; at most 20. */
+  waiting: z.array(
+    z.strictObject({ id: recoveryPointIdSchema, code: z.string().optional(), late: z.boolean() }),
+  ),
 });
 
 /** Which channel of the plan, as its rule says. */

@@ -31,11 +31,11 @@ export const metricNames = {
   heartbeatMissing: 'heartbeat_missing',
   /** 1 while the other Region's vault does not answer the copy check, else 0; per plan, so that one outage is one alarm. */
   peerDown: 'peer_down',
-  /** Copies that were not complete within the time allowed; Count per source. */
+  /** Copies that were not complete within the time allowed, those of earlier points that still are not among them; Count per source. */
   replicationLateTotal: 'replication_late_total',
   /** From the point's end to the confirmed copy; Seconds per source. */
   replicationSeconds: 'replication_seconds',
-  /** Objects that differ, are missing or are not locked in the other Region; Count per source. */
+  /** Objects that differ or are not locked in the other Region, of earlier points too, and manifests that cannot be used; Count per source. */
   verificationFailedTotal: 'verification_failed_total',
 } as const;
 

@@ -1,11 +1,7 @@
-import fs from 'node:fs';
-import path from 'node:path';
 import pg from 'pg';
 import type { PostgresConnection } from '../engines/postgres/connection.ts';
 import { taskNames, type TaskDefinitionArns } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
-import { DigestMeter } from '../vault/digest.ts';
-import type { ObjectStore } from '../vault/object-store.ts';
 
 /** A plan for tests: one source, one target in the standby Region. */
 export const examplePlan: Plan = {
@@ -75,19 +71,6 @@ export function seededRandom(): { readonly seed: number; next(): number } {
     next: () => {
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
       return state / 2 ** 32;
-    },
-  };
-}
-
-/** A folder keeps no checksums; S3 does, of what it really stores. */
-export function withChecksums(store: ObjectStore, folder: string): Pick<ObjectStore, 'head'> {
-  return {
-    head: async (ref) => {
-      const facts = await store.head(ref);
-      if (facts === undefined) return undefined;
-      const meter = await DigestMeter.create();
-      meter.update(fs.readFileSync(path.join(folder, ref.key)));
-      return { ...facts, crc64nvme: meter.digest().crc64nvme };
     },
   };
 }

@@ -49,10 +49,11 @@ async function lookAt(
   const versions = await versionsByKey(place, { id });
   try {
     const listed = versions.get(manifestKey(place.source, id)) ?? [];
-    const { manifest } = await findManifest(place, id, { versions: listed });
+    const { manifest, version } = await findManifest(place, id, { versions: listed });
     const missing = await missingObjects(place, manifest, { depth, versions });
     return {
       manifest,
+      storedManifest: version,
       state: missing.length === 0 ? 'available' : 'arriving',
       missing: [...new Set(missing)],
     };

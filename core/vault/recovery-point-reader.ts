@@ -4,10 +4,16 @@ import { HoldfastError } from '../errors.ts';
 import { adviseThaw, type ArchivedObject, isArchiveClass } from './archive.ts';
 import { dataPrefix, recoveryPointPrefix } from './layout.ts';
 import type { Manifest, ManifestItem } from './manifest.ts';
-import type { ManifestPlace } from './manifest-store.ts';
+import type { FoundManifest, ManifestPlace } from './manifest-store.ts';
 import { checkedBytes, checkObject, type ObjectCheckOptions, openObject } from './object-check.ts';
 import type { ObjectVersion } from './object-store.ts';
-import type { PassedOverRecoveryPoint, RecoveryPointReader, VerifyProblem, VerifyReport } from './vault.ts';
+import type {
+  PassedOverRecoveryPoint,
+  RecoveryPointReader,
+  StoredManifest,
+  VerifyProblem,
+  VerifyReport,
+} from './vault.ts';
 
 /** Look-ups in flight at once: enough to hide the way to S3, few enough for any directory. */
 export const concurrentChecks = 16;
@@ -15,12 +21,18 @@ export const concurrentChecks = 16;
 /** Reads the items of one recovery point whose manifest was checked. */
 export class StoredRecoveryPointReader implements RecoveryPointReader {
   readonly manifest: Manifest;
+  readonly storedManifest: StoredManifest;
   readonly passedOver: readonly PassedOverRecoveryPoint[];
   readonly #place: ManifestPlace;
 
-  constructor(place: ManifestPlace, manifest: Manifest, passedOver: readonly PassedOverRecoveryPoint[] = []) {
+  constructor(
+    place: ManifestPlace,
+    found: FoundManifest,
+    passedOver: readonly PassedOverRecoveryPoint[] = [],
+  ) {
     this.#place = place;
-    this.manifest = manifest;
+    this.manifest = found.manifest;
+    this.storedManifest = found.version;
     this.passedOver = passedOver;
   }
 

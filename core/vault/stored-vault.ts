@@ -65,7 +65,7 @@ export class StoredVault implements Vault {
     try {
       if (id === 'latest') return await this.#openLatest(place, depth);
       const found = await findManifest(place, id);
-      return new StoredRecoveryPointReader(place, found.manifest);
+      return new StoredRecoveryPointReader(place, found);
     } catch (error) {
       // Tells a wrong source name from a wrong id, and a wrong key from a forged manifest.
       if (isHoldfastError(error, 'MANIFEST_NOT_FOUND')) await this.#ids(place);
@@ -142,9 +142,9 @@ export class StoredVault implements Vault {
     let failure: HoldfastError | undefined;
     for (const id of await this.#ids(place)) {
       try {
-        const { manifest } = await findManifest(place, id);
-        const missing = mayPassOver ? await missingObjects(place, manifest, { depth }) : [];
-        if (missing.length === 0) return new StoredRecoveryPointReader(place, manifest, passedOver);
+        const found = await findManifest(place, id);
+        const missing = mayPassOver ? await missingObjects(place, found.manifest, { depth }) : [];
+        if (missing.length === 0) return new StoredRecoveryPointReader(place, found, passedOver);
         failure ??= arriving(id, missing);
         passedOver.push({ id, code: 'RECOVERY_POINT_ARRIVING' });
       } catch (error) {

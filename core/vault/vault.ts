@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { ThawAdvice } from './archive.ts';
 import type { LockMode, Manifest, ManifestItem, RecoveryPointId, UnsignedManifest } from './manifest.ts';
+import type { ObjectVersion } from './object-store.ts';
 
 /**
  * What the rest of Holdfast knows of a vault: recovery points that are begun, filled and committed, listed, opened and
@@ -92,8 +93,12 @@ export type ManifestFacts = Omit<
   | 'leftovers'
 >;
 
+/** The very object that a manifest was read from: other versions of its key may be anybody's. */
+export type StoredManifest = Pick<ObjectVersion, 'versionId' | 'lastModified'>;
+
 export interface RecoveryPointReader {
   readonly manifest: Manifest;
+  readonly storedManifest: StoredManifest;
   /** Newer points that `latest` could not take; to be shown to whoever restores. */
   readonly passedOver: readonly PassedOverRecoveryPoint[];
   /** Distinct item names in manifest order. */
@@ -130,6 +135,7 @@ export interface ListOptions {
 /** `arriving`: manifest here, objects not all; `available`: complete in this vault. */
 export interface ListedRecoveryPoint {
   readonly manifest: Manifest;
+  readonly storedManifest: StoredManifest;
   readonly state: 'available' | 'arriving';
   readonly missing: readonly string[];
 }

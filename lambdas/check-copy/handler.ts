@@ -1,7 +1,7 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { createDynamoCatalogStore } from '../../core/catalog/catalog-store.dynamodb.ts';
 import { checkCopy } from '../../core/jobs/check-copy.ts';
-import { openBothStores, openOwnVault } from '../../core/jobs/deployment-vault.ts';
+import { openOwnVault, openPeerStore } from '../../core/jobs/deployment-vault.ts';
 import { checkCopyReplySchema, checkCopyRequestSchema } from '../../core/jobs/messages.ts';
 import { checkCopySettingsSchema, readSettings } from '../../core/jobs/settings.ts';
 import { defineHandler } from '../shared/define-handler.ts';
@@ -10,9 +10,9 @@ const settings = readSettings(checkCopySettingsSchema, process.env);
 const catalog = createDynamoCatalogStore({ client: new DynamoDBClient({}), table: settings.HOLDFAST_TABLE });
 // The state machine asks again every 20 s, so a silent Region is told soon instead of being waited for.
 const retrySeconds = 10;
-const [vault, stores] = await Promise.all([
+const [vault, peer] = await Promise.all([
   openOwnVault(settings, { retrySeconds }),
-  openBothStores(settings, { retrySeconds }),
+  openPeerStore(settings, { retrySeconds }),
 ]);
 
 /** Looks whether the other Region holds a complete, locked copy. */
@@ -26,10 +26,11 @@ export const handler = defineHandler({
       {
         catalog,
         vault,
-        stores,
+        peer,
         region: settings.HOLDFAST_REGION,
         allowanceSeconds: settings.HOLDFAST_COPY_ALLOWANCE_SECONDS,
         now: () => new Date(),
+        random: Math.random,
       },
       { source, id: jobId },
     ),
