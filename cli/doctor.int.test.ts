@@ -282,8 +282,7 @@ const rounds: Record<string, Case>[] = [
           await putReplication(standby, found);
         }),
       deploys: {
-        fix: () =>
-          `npx cdk destroy Holdfast-drill-Replication --force -c plan=${planFile} && npx cdk deploy Holdfast-drill-Replication -c plan=${planFile}`,
+        fix: () => `npx cdk deploy --all -c plan=${planFile}`,
         by: () => putReplication(standby),
       },
     },

@@ -122,12 +122,6 @@ export function revertFix(deployment: Pick<Deployment, 'planFile'>): string {
   return `${deployFix(deployment)} --revert-drift`;
 }
 
-/** Destroys and deploys one stack: for what a custom resource did, which no deployment does again. */
-export function remakeFix(deployment: Pick<Deployment, 'planFile'>, stack: string): string {
-  const plan = planArgument(deployment);
-  return `npx cdk destroy ${stack} --force ${plan} && npx cdk deploy ${stack} ${plan}`;
-}
-
 /** A word that a shell takes as one. */
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;

@@ -1,11 +1,11 @@
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { GetBucketReplicationCommand, type ReplicationRule, S3Client } from '@aws-sdk/client-s3';
 import { clientSettings, type Deployment } from './deployment.ts';
-import { Fault, type Look, remakeFix, revertFix } from './doctor-look.ts';
+import { deployFix, Fault, type Look, revertFix } from './doctor-look.ts';
 
 /**
  * Whether a vault copies to the other Region's as the plan says. Only this Region is asked: what stands in its bucket's
- * configuration. The standby's is set by a custom resource, which no deployment does again.
+ * configuration. The standby's is set by a custom resource that every deployment runs again, the primary's by CloudFormation.
  */
 export function replicationOfVault(deployment: Deployment, region: string): Look {
   const { names, plan } = deployment;
@@ -14,7 +14,7 @@ export function replicationOfVault(deployment: Deployment, region: string): Look
   const Bucket = names.vaultBucket(region);
   return {
     what: `replication of ${Bucket}`,
-    fix: region === primary ? revertFix(deployment) : remakeFix(deployment, names.stack('Replication')),
+    fix: region === primary ? revertFix(deployment) : deployFix(deployment),
     look: async () => {
       const client = new S3Client({ region, ...clientSettings });
       const { ReplicationConfiguration: found } = await client
@@ -29,20 +29,26 @@ export function replicationOfVault(deployment: Deployment, region: string): Look
       if (another !== undefined) throw new Fault(`has ${found?.Rules?.length} rules, the plan makes one`);
       const role = `arn:aws:iam::${plan.account}:role/${names.prefix}-replication-${region}`;
       if (found?.Role !== role) throw new Fault(`copies as ${found?.Role}, not as ${role}`);
-      const problem = problemOf(rule, {
+      const underKms = plan.vault.breakGlassPublicKey === undefined;
+      const problem = problemOfRule(rule, {
         bucket: names.vaultBucket(peer),
         timeControl: plan.vault.replicationTimeControl,
+        underKms,
       });
       if (problem !== undefined) throw new Fault(problem);
-      await requireKey(deployment, { rule, region, peer });
+      if (underKms) await requireKey(deployment, { rule, region, peer });
       return `everything to ${peer}`;
     },
   };
 }
 
-function problemOf(
+/**
+ * What is wrong with a rule, or undefined. `underKms`: the vault's objects stand under its key of KMS, and so do the copies; with a
+ * break-glass key neither do, so that nobody needs KMS to read one.
+ */
+export function problemOfRule(
   rule: ReplicationRule,
-  wanted: { readonly bucket: string; readonly timeControl: boolean },
+  wanted: { readonly bucket: string; readonly timeControl: boolean; readonly underKms: boolean },
 ): string | undefined {
   const { Destination } = rule;
   const timed = Destination?.ReplicationTime?.Status === 'Enabled';
@@ -53,14 +59,17 @@ function problemOf(
   if (part !== '' || rule.Filter?.Tag !== undefined || rule.Filter?.And !== undefined)
     return 'copies a part of the objects only';
   if (rule.DeleteMarkerReplication?.Status === 'Enabled') return 'copies delete markers too';
-  if (rule.SourceSelectionCriteria?.SseKmsEncryptedObjects?.Status !== 'Enabled')
-    return 'leaves out objects encrypted with KMS';
+  const copiesKms = rule.SourceSelectionCriteria?.SseKmsEncryptedObjects?.Status === 'Enabled';
+  if (wanted.underKms && !copiesKms) return 'leaves out objects encrypted with KMS';
+  const copyKey = Destination?.EncryptionConfiguration?.ReplicaKmsKeyID;
+  if (!wanted.underKms && copyKey !== undefined)
+    return `encrypts copies with ${copyKey}; with a break-glass key no copy may need a key of KMS`;
   if (timed !== wanted.timeControl)
     return `time control is ${timed ? 'on' : 'off'}, the plan says ${wanted.timeControl ? 'on' : 'off'}`;
   return undefined;
 }
 
-/** The key of the copies: of the other Region, and the vault's own where there is no break-glass key (a multi-Region key has one id everywhere). */
+/** The key of the copies: the vault's own, in the other Region (a multi-Region key has one id everywhere). */
 async function requireKey(
   { names, plan }: Deployment,
   copy: { readonly rule: ReplicationRule; readonly region: string; readonly peer: string },
@@ -69,7 +78,6 @@ async function requireKey(
   const arn = rule.Destination?.EncryptionConfiguration?.ReplicaKmsKeyID ?? 'no key';
   if (!arn.startsWith(`arn:aws:kms:${peer}:${plan.account}:key/`))
     throw new Fault(`encrypts copies with ${arn}, which is no key of ${peer}`);
-  if (plan.vault.breakGlassPublicKey !== undefined) return;
   const client = new KMSClient({ region, ...clientSettings });
   const { KeyMetadata } = await client.send(new DescribeKeyCommand({ KeyId: names.vaultKeyAlias }));
   if (!arn.endsWith(`:key/${KeyMetadata?.KeyId}`))
