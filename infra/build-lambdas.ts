@@ -9,6 +9,8 @@ const root = path.resolve(import.meta.dirname, '..');
 /** Entry point of every function that is deployed, by the name of its bundle. */
 export const functionEntries: Readonly<Record<string, string>> = {
   ...Object.fromEntries(lambdaNames.map((name) => [name, `lambdas/${name}/handler.ts`])),
+  // One function a source, see DeploymentNames.canaryFunction.
+  'canary-writer': 'lambdas/canary-writer/handler.ts',
   'keep-key': 'infra/custom-resources/keep-key.handler.ts',
   'protect-table': 'infra/custom-resources/protect-table.handler.ts',
   'set-replication': 'infra/custom-resources/set-replication.handler.ts',

@@ -39,8 +39,6 @@ export interface Sandbox {
   down(): Promise<void>;
 }
 
-export const sandboxAccount = '111122223333';
-
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const port = options.port ?? (await freePort());
   const endpoint = `http://127.0.0.1:${port}`;

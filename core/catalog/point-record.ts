@@ -34,11 +34,3 @@ export function recordOf(manifest: Manifest, region: string, state: PointState):
     ...state,
   };
 }
-
-/** The record in another state; everything else stays. */
-export function withState(point: RecoveryPoint, state: PointState): RecoveryPoint {
-  const { state: _state, ...rest } = point;
-  for (const key of ['since', 'missing', 'protectedAt'] as const)
-    delete (rest as Record<string, unknown>)[key];
-  return { ...rest, ...state } as RecoveryPoint;
-}

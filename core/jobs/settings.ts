@@ -198,7 +198,6 @@ export const taskSettingsSchema = z.object({
 export type ClaimJobSettings = z.output<typeof claimJobSettingsSchema>;
 export type ReporterSettings = z.output<typeof reporterSchema>;
 export type TaskSettings = z.output<typeof taskSettingsSchema>;
-export type TaskJobSettings = z.output<typeof taskJobSettingsSchema>;
 
 /** The environment as text, for whoever sets it: a setting with a default may be left out. */
 export type EnvironmentOf<S extends z.ZodType> = { readonly [K in keyof z.input<S>]: AsText<z.input<S>[K]> };

@@ -38,6 +38,7 @@ export interface DeploymentNames {
   stack(name: StackName): string;
 }
 
+/** Functions that a plan has one of in each Region; `heartbeat` only where the plan names a heartbeat. */
 export const lambdaNames = [
   'claim-job',
   'check-copy',
@@ -45,7 +46,6 @@ export const lambdaNames = [
   'fail-job',
   'dead-man',
   'heartbeat',
-  'canary-writer',
 ] as const;
 export type LambdaName = (typeof lambdaNames)[number];
 export const stateMachineNames = ['backup', 'restore', 'restore-test'] as const;

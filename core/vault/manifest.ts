@@ -93,7 +93,6 @@ export const manifestSchema = z.strictObject({
 
 export type RecoveryPointId = z.infer<typeof recoveryPointIdSchema>;
 export type LockMode = z.infer<typeof lockModeSchema>;
-export type BackupType = z.infer<typeof backupTypeSchema>;
 export type ManifestItem = z.infer<typeof manifestItemSchema>;
 export type Manifest = z.infer<typeof manifestSchema>;
 export type UnsignedManifest = Omit<Manifest, 'signature'>;

@@ -15,8 +15,6 @@ export interface KeyFileOptions {
   readonly path: string;
   /** Make the file when it is missing: for backups; a restore with a new key could read nothing. @default false */
   readonly create?: boolean;
-  /** Called after the file was made: the moment to say where to keep it. */
-  readonly onCreated?: (path: string) => void;
 }
 
 export interface KmsKeyOptions {
@@ -108,7 +106,7 @@ async function openKeys(options: OpenVaultOptions): Promise<VaultKeys> {
   const { keys } = options;
   switch (keys.kind) {
     case 'key-file': {
-      if (keys.create === true && (await createKeyFile(keys.path))) keys.onCreated?.(keys.path);
+      if (keys.create === true) await createKeyFile(keys.path);
       const derived = await readKeyFile(keys.path);
       const { keyFileKeys } = await import('./keys.key-file.aws.ts');
       return keyFileKeys(derived);

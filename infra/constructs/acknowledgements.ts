@@ -5,11 +5,3 @@ import type { IConstruct } from 'constructs';
 export function acknowledge(construct: IConstruct, id: string, reason: string): void {
   Validations.of(construct).acknowledge({ id, reason });
 }
-
-export function acknowledgeAliasScope(construct: IConstruct, region: string, account: string): void {
-  acknowledge(
-    construct,
-    `AwsSolutions-IAM5[Resource::arn:aws:kms:${region}:${account}:key/*]`,
-    'kms:DescribeKey reveals no key material, and the id of the key is what is being looked for.',
-  );
-}

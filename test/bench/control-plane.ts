@@ -10,6 +10,7 @@ import { createDynamoCatalogStore } from '../../core/catalog/catalog-store.dynam
 import { examplePoint } from '../../core/catalog/recovery-point.conformance.ts';
 import { createCatalogTable } from '../../core/catalog/testing.dynamodb.ts';
 import { deploymentNames, lambdaNames } from '../../core/plan/names.ts';
+import type { Plan } from '../../core/plan/plan.ts';
 import { deploySandbox } from '../../sandbox/deploy/deploy.ts';
 import { startSandbox } from '../../sandbox/sandbox.ts';
 
@@ -45,7 +46,7 @@ export async function controlPlaneJob(rounds: number): Promise<ControlPlaneResul
     };
     const lambda = new LambdaClient(settings);
     const functions: FunctionResult[] = [];
-    for (const name of lambdaNames) {
+    for (const name of lambdaNames.filter((one) => one !== 'heartbeat' || hasHeartbeat(plan))) {
       const FunctionName = names.lambda(name);
       // An order that is refused by its schema: everything is loaded and built, nothing is done.
       const call = () => lambda.send(new InvokeCommand({ FunctionName, Payload: Buffer.from('{}') }));
@@ -57,6 +58,10 @@ export async function controlPlaneJob(rounds: number): Promise<ControlPlaneResul
   } finally {
     await sandbox.down();
   }
+}
+
+function hasHeartbeat({ notifications }: Plan): boolean {
+  return Object.values(notifications).some(({ heartbeat }) => heartbeat !== undefined);
 }
 
 async function firstPage(client: DynamoDBClient, rounds: number): Promise<number> {
