@@ -63,17 +63,16 @@ export async function showStatus(options: DeploymentOptions): Promise<void> {
 
 /** See {@link SourceStatus}. */
 export async function statusOf(
-  catalog: Pick<CatalogStore, 'listRecoveryPoints' | 'listJobs'>,
+  catalog: Pick<CatalogStore, 'listRecoveryPoints' | 'runningJobs'>,
   { id, objectives }: Pick<SourcePlan, 'id' | 'objectives'>,
   now: Date,
 ): Promise<SourceStatus> {
-  const [points, jobs] = await Promise.all([
+  const [points, [running]] = await Promise.all([
     catalog.listRecoveryPoints({ source: id, limit: 200 }),
-    catalog.listJobs({ source: id, limit: 50 }),
+    catalog.runningJobs(id),
   ]);
   const newest = points.find((point) => point.state === 'protected');
   const tested = newestTest(points);
-  const running = jobs.find((job) => job.state === 'running');
   const ageSeconds = newest === undefined ? Infinity : (now.getTime() - Date.parse(newest.startedAt)) / 1000;
   const [first] = points;
   return {

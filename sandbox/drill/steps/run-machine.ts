@@ -5,6 +5,7 @@ import type { CatalogStore } from '../../../core/catalog/catalog-store.ts';
 import type { Job } from '../../../core/catalog/job.ts';
 import { describeActivity, isMovingRows } from '../../../core/jobs/activity.ts';
 import { errorCodeByName, HoldfastError } from '../../../core/errors.ts';
+import { idFor } from '../../../core/jobs/job-ids.ts';
 import { deploymentNames, type StateMachineName } from '../../../core/plan/names.ts';
 import { type Drill, made } from '../drill-context.ts';
 import { sayBytes, sayCount, sayDuration } from '../report/words.ts';
@@ -45,8 +46,9 @@ export async function runMachine(
   for (;;) {
     drill.options.signal.throwIfAborted();
     const execution = await client.send(new DescribeExecutionCommand({ executionArn }));
-    const jobs = await catalog.listJobs({ source: String(input['source']), limit: 5 });
-    const job = jobs.find((candidate) => candidate.owner === executionArn);
+    const startedAt = made(execution.startDate, 'startDate');
+    const id = idFor('job', { arn: made(executionArn, 'executionArn'), startedAt });
+    const job = await catalog.getJob({ source: String(input['source']), id });
     if (execution.status !== 'RUNNING') return ended(job, execution);
     display.update(progressOf(job));
     await new Promise((resolve) => setTimeout(resolve, 400));
