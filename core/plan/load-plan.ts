@@ -1,6 +1,7 @@
 import fs from 'node:fs/promises';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { connectionNotes } from './connection-rules.ts';
+import { sizeFindings } from './deployment-size.ts';
 import { formatDuration } from './duration.ts';
 import { assumedRunTimeSeconds, copyAllowanceSeconds, worstLossSeconds } from './objectives.ts';
 import type { Plan } from './plan.ts';
@@ -50,6 +51,8 @@ export function checkPlan(text: string, file: string, options: CheckPlanOptions 
   if (problems.length > 0) return { problems, notes: [] };
   const parsed = planDocumentSchema.parse(value);
   const plan = resolvePlan(parsed, { now, breakGlassPublicKey: breakGlass.pem });
+  const tooLarge = sizeFindings(plan).map((finding) => placeFinding(document, finding));
+  if (tooLarge.length > 0) return { problems: inOrder(tooLarge), notes: [] };
   return { plan, problems, notes: notesOf(document, parsed, plan) };
 }
 

@@ -8,6 +8,7 @@ import { loadPlan } from '../../core/plan/load-plan.ts';
 import { buildLambdas } from '../build-lambdas.ts';
 import { planFileOf } from '../plan-file.ts';
 import { buildStacks } from '../stacks/build-stacks.ts';
+import { refuseTooLarge } from '../template-sizes.ts';
 import { readTaskImages, taskImagesFile } from '../task-images.ts';
 
 const app = new App();
@@ -31,7 +32,17 @@ buildStacks(app, {
     : undefined,
 });
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
-app.synth();
+const { stacks } = app.synth();
+try {
+  refuseTooLarge(
+    stacks.map(({ stackName, templateFullPath }) => ({
+      stackName,
+      text: fs.readFileSync(templateFullPath, 'utf8'),
+    })),
+  );
+} catch (error) {
+  sayAndExit(error);
+}
 
 function namedPlan(scope: App): string {
   // oxlint-disable-next-line node/no-process-env -- the program's own setting, read where it starts

@@ -30,15 +30,22 @@ export function roleOf(
   resources: readonly ResolvedResource[],
   match: { readonly region: string; readonly id: RegExp },
 ): Principal {
-  const here = resources.filter(({ region }) => region === match.region);
-  const found = here.filter(
-    ({ type, logicalId, properties }) =>
-      type === 'AWS::IAM::Role' && (match.id.test(logicalId) || match.id.test(properties['RoleName'] ?? '')),
+  const found = resources.filter(
+    ({ type, region, logicalId, properties }) =>
+      type === 'AWS::IAM::Role' &&
+      region === match.region &&
+      (match.id.test(logicalId) || match.id.test(properties['RoleName'] ?? '')),
   );
-  if (found.length !== 1) throw new Error(`${match.id} matches ${found.length} roles in ${match.region}`);
-  const role = found[0]!;
+  const [role] = found;
+  if (role === undefined || found.length > 1)
+    throw new Error(`${match.id} matches ${found.length} roles in ${match.region}`);
+  return principalOf(resources, role);
+}
+
+/** A role with every policy attached to it. */
+export function principalOf(resources: readonly ResolvedResource[], role: ResolvedResource): Principal {
   const name: string = role.properties['RoleName'] ?? role.logicalId;
-  const policies = here
+  const policies = resources
     .filter(
       ({ type, stack, properties }) =>
         type === 'AWS::IAM::Policy' && stack === role.stack && properties['Roles'].includes(name),
@@ -49,6 +56,11 @@ export function roleOf(
     arn: `arn:aws:iam::${account}:role/${name}`,
     policies: [...policies, ...inline.map(({ PolicyDocument }) => PolicyDocument)],
   };
+}
+
+/** Characters of all policies in a role, as IAM counts them: without white space. */
+export function policyCharacters({ policies }: Principal): number {
+  return policies.reduce<number>((total, policy) => total + JSON.stringify(policy).length, 0);
 }
 
 /** What IAM would answer, with bucket or key policies of the app on the other side. */
