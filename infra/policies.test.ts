@@ -150,6 +150,31 @@ describe('what nobody may do, whoever they are', () => {
     },
   );
 
+  // A tag that comes with a new object is set before the object has any.
+  it.each(['s3:PutObjectTagging', 's3:PutObjectVersionTagging', 's3:DeleteObjectTagging'])(
+    '%s on data that has its tag',
+    async (action) => {
+      for (const who of everyone())
+        expect([
+          who.arn,
+          await lab.onVault(who, action, { 's3:ExistingObjectTag/holdfast': 'data' }),
+        ]).toEqual([who.arn, 'ExplicitlyDenied']);
+    },
+  );
+
+  // Objects in an archive class are never copied to the other Region.
+  it.each(['DEEP_ARCHIVE', 'GLACIER', 'ONEZONE_IA'])('store an object as %s', async (storageClass) => {
+    const store = (who: Principal, context: object) =>
+      lab.onVault(who, 's3:PutObject', { ...writtenOnce, ...context });
+    for (const who of everyone()) {
+      const chosen = { 's3:x-amz-storage-class': storageClass };
+      expect([who.arn, await store(who, chosen)]).toEqual([who.arn, 'ExplicitlyDenied']);
+    }
+    const writer = lab.role(/\.backup\.shop-db\./);
+    expect(await store(writer, {})).toBe('Allowed');
+    expect(await store(writer, { 's3:x-amz-storage-class': 'STANDARD' })).toBe('Allowed');
+  });
+
   it('give an object another key', async () => {
     for (const who of everyone())
       expect(await lab.onVault(who, 's3:UpdateObjectEncryption')).toBe('ExplicitlyDenied');

@@ -1,12 +1,14 @@
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { type Deployment, namedRoles, roleArn, type Side } from '../deployment.ts';
+import { tieredObjectTag } from './vault-lifecycle.ts';
 
 /** Deleting a version, hiding one behind a delete marker, or lifting a hold. */
 const deletingActions = ['s3:DeleteObject', 's3:DeleteObjectVersion', 's3:PutObjectLegalHold'];
 
 /**
  * Tags steer the lifecycle, so they stay as the writer set them; only new objects bring tags along, and manifests none: a tag
- * would let the lifecycle move them to where a restore waits for days.
+ * would let the lifecycle move them to where a restore waits for days. Tags that come with a new object need
+ * `s3:PutObjectTagging` too, see `nobodyChangesTags`.
  */
 const untaggingActions = [
   's3:DeleteObjectTagging',
@@ -56,8 +58,10 @@ export function vaultPolicyStatements(props: VaultPolicyProps): iam.PolicyStatem
     deny(props, 'OnlyRetentionDeletes', { actions: deletingActions, exempt: retention, on: 'objects' }),
     deny(props, 'NobodyRetags', { actions: untaggingActions, on: 'objects' }),
     deny(props, 'NobodyTagsAManifest', { actions: ['s3:PutObjectTagging'], on: 'manifests' }),
+    nobodyChangesTags(props),
     deny(props, 'NobodyRekeys', { actions: ['s3:UpdateObjectEncryption'], on: 'objects' }),
     ...nobodyChoosesAKey(props),
+    nobodyChoosesAClass(props),
     denyBypass(props, retention),
     deny(props, 'OnlyDeploymentConfigures', {
       actions: configurationActions,
@@ -131,6 +135,42 @@ function nobodyChoosesAKey({ bucketArn }: VaultPolicyProps): iam.PolicyStatement
         conditions: { Null: { [header]: 'false' } },
       }),
   );
+}
+
+/**
+ * The tag of an object of data is there from its first moment, as a key is written once. S3 knows the tags an object has when
+ * it is asked to set others, and does not look at them in a request that creates one; so this stops the former alone.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/tagging-and-policies.html
+ */
+function nobodyChangesTags({ bucketArn }: VaultPolicyProps): iam.PolicyStatement {
+  const existing = Object.keys(tieredObjectTag).map((key) => [`s3:ExistingObjectTag/${key}`, 'false']);
+  return new iam.PolicyStatement({
+    sid: 'NobodyChangesTags',
+    effect: iam.Effect.DENY,
+    principals: [new iam.AnyPrincipal()],
+    actions: ['s3:PutObjectTagging'],
+    resources: [`${bucketArn}/*`],
+    conditions: { Null: Object.fromEntries(existing) },
+  });
+}
+
+/**
+ * Every object begins in S3 Standard, and the lifecycle alone moves it. One that is stored in an archive class is never
+ * copied to the other Region ("you can't replicate objects that are stored in the S3 Glacier Flexible Retrieval or S3 Glacier
+ * Deep Archive storage classes"), and a restore would wait for it. Ours sends no such header; STANDARD by name is as good.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/sc-howtoset.html
+ */
+function nobodyChoosesAClass({ bucketArn }: VaultPolicyProps): iam.PolicyStatement {
+  const header = 's3:x-amz-storage-class';
+  return new iam.PolicyStatement({
+    sid: 'NobodyChoosesAClass',
+    effect: iam.Effect.DENY,
+    principals: [new iam.AnyPrincipal()],
+    actions: ['s3:PutObject'],
+    resources: [`${bucketArn}/*`],
+    // A negated comparison alone would match a request without the header.
+    conditions: { Null: { [header]: 'false' }, StringNotEquals: { [header]: 'STANDARD' } },
+  });
 }
 
 /** A lock is hard or impossible to take back, so a stolen writer must not be able to lock terabytes for a hundred years. */

@@ -14,10 +14,17 @@ export type Fault =
   | { readonly status: number; readonly body: string }
   | { readonly path?: string; readonly headers?: Readonly<Record<string, string>> };
 
+export interface ProxiedRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly count: number;
+  readonly headers: Readonly<http.IncomingHttpHeaders>;
+}
+
 export interface FaultyProxy {
   readonly endpoint: string;
   /** Decides for each request; `count` is the number of requests so far. */
-  rule: (request: { readonly method: string; readonly path: string; readonly count: number }) => Fault;
+  rule: (request: ProxiedRequest) => Fault;
   requests: number;
   stop(): Promise<void>;
 }
@@ -29,7 +36,7 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
   const server = http.createServer((request, response) => {
     proxy.requests += 1;
     const { method = '', url: path = '' } = request;
-    const fault = proxy.rule({ method, path, count: proxy.requests });
+    const fault = proxy.rule({ method, path, count: proxy.requests, headers: request.headers });
     if (fault === 'reset') return void request.socket.resetAndDestroy();
     if (typeof fault === 'object' && 'status' in fault) {
       request.resume();
