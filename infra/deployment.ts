@@ -1,4 +1,4 @@
-import type { DeploymentNames } from '../core/plan/names.ts';
+import { type DeploymentNames, type NamedRoles, namedRoles } from '../core/plan/names.ts';
 import type { Plan } from '../core/plan/plan.ts';
 
 /** What every stack is built from: the plan, the names derived from it, and what was made before the synthesis. */
@@ -36,34 +36,9 @@ export function sideOf(plan: Plan, role: Side['role']): Side {
     : { role, region: standby, peerRegion: primary };
 }
 
-/** Roles that policies name before they exist: an explicit deny exempts them by ARN. */
-export interface NamedRoles {
-  /** What CloudFormation acts as during `cdk deploy`. */
-  deployment(region: string): string;
-  /** Deletes versions whose lock has ended; cannot bypass a lock. */
-  retention(region: string): string;
-  /** Finds or makes the keys of a Region; with break-glass the only one that changes their policies. */
-  keyKeeper(region: string): string;
-  /** Sets the replication from the standby's bucket to the primary's, and nothing else. */
-  readonly replicationSetter: string;
-  /** Made by hand, kept unused, the only one that may disable or delete keys. */
-  readonly breakGlass: string;
-}
-
-export function namedRoles(deployment: Deployment): NamedRoles {
-  const { account } = deployment.plan;
-  const { prefix } = deployment.names;
-  return {
-    deployment: (region) => `cdk-${deployment.bootstrapQualifier}-cfn-exec-role-${account}-${region}`,
-    retention: (region) => `${prefix}-retention-${region}`,
-    keyKeeper: (region) => `${prefix}-keep-key-${region}`,
-    replicationSetter: `${prefix}-set-replication`,
-    breakGlass: `${prefix}-break-glass`,
-  };
-}
-
-export function roleArn(deployment: Deployment, roleName: string): string {
-  return `arn:aws:iam::${deployment.plan.account}:role/${roleName}`;
+/** The roles that policies name before they exist. */
+export function namedRolesOf({ plan, bootstrapQualifier }: Deployment): NamedRoles {
+  return namedRoles(plan, bootstrapQualifier);
 }
 
 /** A property that makes a custom resource run again in each deployment. */

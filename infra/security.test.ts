@@ -6,6 +6,7 @@ import { AwsSolutionsChecks } from 'cdk-nag';
 import type { IConstruct } from 'constructs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ResolvedResource } from './testing/resolve.ts';
+import { administrator, simulate } from './testing/simulate.ts';
 import { examplePlan, testStacks } from './testing/test-app.ts';
 
 let app: App;
@@ -91,6 +92,9 @@ describe('permissions', () => {
       'ec2:DescribeSubnets',
       'ec2:UnassignPrivateIpAddresses',
       'kms:CreateKey',
+      // AWS documents two forms of the ARN of a mute rule, alarm-mute and alarm-mute-rule.
+      'cloudwatch:GetAlarmMuteRule',
+      'cloudwatch:ListAlarmMuteRules',
       // Log delivery and tracing of state machines.
       'logs:CreateLogDelivery',
       'logs:DeleteLogDelivery',
@@ -214,6 +218,37 @@ describe('the topic', () => {
       );
       expect(events).toEqual([expect.not.objectContaining({ Condition: expect.anything() })]);
     }
+  });
+});
+
+describe('the key of the topic', () => {
+  const policyIn = (region: string) => {
+    const found = resources.find((one) => one.type === 'AWS::KMS::Key' && one.region === region);
+    return found?.properties['KeyPolicy'];
+  };
+  const asked = (who: string, action: string, region = 'us-east-1') =>
+    simulate(
+      administrator(`arn:aws:iam::111122223333:role/${who}`),
+      { action, resource: `arn:aws:kms:${region}:111122223333:key/key-topic` },
+      policyIn(region),
+    );
+
+  it.each(['kms:DisableKey', 'kms:PutKeyPolicy', 'kms:ScheduleKeyDeletion'])(
+    'is not silenced by an administrator: %s',
+    async (action) => {
+      for (const region of ['us-east-1', 'us-west-2'])
+        expect(await asked('admin', action, region)).toBe('ExplicitlyDenied');
+      expect(await asked('holdfast-acme-break-glass', action)).toBe('Allowed');
+    },
+  );
+
+  it('is changed and ended by the deployment of its Region, which disables it never', async () => {
+    const deployer = 'cdk-hnb659fds-cfn-exec-role-111122223333-us-east-1';
+    for (const action of ['kms:PutKeyPolicy', 'kms:ScheduleKeyDeletion']) {
+      expect([action, await asked(deployer, action)]).toEqual([action, 'Allowed']);
+      expect([action, await asked(deployer, action, 'us-west-2')]).toEqual([action, 'ExplicitlyDenied']);
+    }
+    expect(await asked(deployer, 'kms:DisableKey')).toBe('ExplicitlyDenied');
   });
 });
 

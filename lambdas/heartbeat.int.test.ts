@@ -8,9 +8,11 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import {
   CloudWatchClient,
+  DeleteAlarmMuteRuleCommand,
   DeleteAlarmsCommand,
   DisableAlarmActionsCommand,
   EnableAlarmActionsCommand,
+  PutAlarmMuteRuleCommand,
   PutMetricAlarmCommand,
   SetAlarmStateCommand,
 } from '@aws-sdk/client-cloudwatch';
@@ -22,6 +24,7 @@ import {
   PutTargetsCommand,
   RemoveTargetsCommand,
 } from '@aws-sdk/client-eventbridge';
+import { CreateKeyCommand, DisableKeyCommand, EnableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import {
   CreateSecretCommand,
   PutSecretValueCommand,
@@ -30,6 +33,7 @@ import {
 import {
   CreateTopicCommand,
   ListSubscriptionsByTopicCommand,
+  SetTopicAttributesCommand,
   SNSClient,
   SubscribeCommand,
   UnsubscribeCommand,
@@ -59,9 +63,11 @@ let answer = 200;
 let clients: {
   cloudWatch: CloudWatchClient;
   events: EventBridgeClient;
+  kms: KMSClient;
   sns: SNSClient;
   secrets: SecretsManagerClient;
 };
+let topicKey: string;
 let template: ReturnType<typeof testStacks>['resources'];
 
 beforeAll(async () => {
@@ -80,6 +86,7 @@ beforeAll(async () => {
   clients = {
     cloudWatch: new CloudWatchClient(client),
     events: new EventBridgeClient(client),
+    kms: new KMSClient(client),
     sns: new SNSClient(client),
     secrets: new SecretsManagerClient(client),
   };
@@ -124,25 +131,53 @@ async function listen(): Promise<https.Server> {
   return server;
 }
 
-const ofTemplate = (type: string) =>
+const ofTypeInTemplate = (type: string) =>
   template.filter((one) => one.region === region && one.type === type).map(({ properties }) => properties);
 
-/** The alarms, rules and topic of the standby Region's template. */
+/** The alarms, rules, topic and its key of the standby Region's template. */
 async function deployWatch(): Promise<void> {
   template = testStacks(plan).resources;
-  await clients.sns.send(new CreateTopicCommand({ Name: 'holdfast-acme-alarms' }));
-  for (const properties of ofTemplate('AWS::Events::Rule')) {
-    const { Name, ScheduleExpression, EventPattern } = properties;
-    const pattern = EventPattern && { EventPattern: JSON.stringify(EventPattern) };
-    await clients.events.send(new PutRuleCommand({ Name, ScheduleExpression, ...pattern }));
+  const [key] = ofTypeInTemplate('AWS::KMS::Key');
+  const [policy] = ofTypeInTemplate('AWS::SNS::TopicPolicy');
+  const { KeyMetadata } = await clients.kms.send(
+    new CreateKeyCommand({ Policy: JSON.stringify(key?.['KeyPolicy']) }),
+  );
+  topicKey = KeyMetadata?.Arn ?? '';
+  const Policy = JSON.stringify(policy?.['PolicyDocument']);
+  const Attributes = { KmsMasterKeyId: topicKey, Policy };
+  await clients.sns.send(new CreateTopicCommand({ Name: 'holdfast-acme-alarms', Attributes }));
+  for (const { Name } of ofTemplate('AWS::Events::Rule')) {
+    await putRule(Name);
     await putTargets(Name);
   }
   for (const { AlarmName } of ofTemplate('AWS::CloudWatch::Alarm')) await putAlarm(AlarmName);
   await clients.cloudWatch.send(setState('OK'));
 }
 
-const putTargets = (Rule: string) =>
-  clients.events.send(new PutTargetsCommand({ Rule, Targets: [{ Id: '0', Arn: topic }] }));
+/** With the key as it was made here in the place of the template's. */
+const ofTemplate = (type: string): Record<string, any>[] => {
+  const named = ofTypeInTemplate('AWS::SNS::Topic')[0]?.['KmsMasterKeyId'] as string;
+  const text = JSON.stringify(ofTypeInTemplate(type)).replaceAll(named, topicKey);
+  return JSON.parse(text.replaceAll(named.split('/').at(-1)!, topicKey.split('/').at(-1)!));
+};
+const ruleOf = (name: string) => {
+  const found = ofTemplate('AWS::Events::Rule').find(({ Name }) => Name === name);
+  if (found === undefined) throw new Error(`no rule ${name}`);
+  return found;
+};
+const putRule = (name: string, change: { EventPattern?: string } = {}) => {
+  const { ScheduleExpression, EventPattern, State } = ruleOf(name);
+  const pattern = EventPattern && { EventPattern: JSON.stringify(EventPattern) };
+  return clients.events.send(
+    new PutRuleCommand({ Name: name, ScheduleExpression, State, ...pattern, ...change }),
+  );
+};
+const putTargets = (Rule: string, Arn: string = ruleOf(Rule)['Targets'][0].Arn) =>
+  clients.events.send(new PutTargetsCommand({ Rule, Targets: [{ Id: '0', Arn }] }));
+const setTopicKey = (AttributeValue: string) =>
+  clients.sns.send(
+    new SetTopicAttributesCommand({ TopicArn: topic, AttributeName: 'KmsMasterKeyId', AttributeValue }),
+  );
 const putAlarm = (name: string, change: object = {}) => {
   const properties = ofTemplate('AWS::CloudWatch::Alarm').find(({ AlarmName }) => AlarmName === name);
   expect(properties?.['AlarmActions']).toHaveLength(1);
@@ -178,6 +213,10 @@ function startFunction(): ChildProcess {
       HOLDFAST_REGION: region,
       HOLDFAST_PEER_REGION: 'us-east-1',
       HOLDFAST_TABLE: 'holdfast-acme',
+      HOLDFAST_VAULT_KEY_ARN: `arn:aws:kms:${region}:${account}:key/mrk-vault`,
+      HOLDFAST_SIGNING_KEY_ARN: `arn:aws:kms:${region}:${account}:key/mrk-signing`,
+      HOLDFAST_ALARM_KEY_ARN: topicKey,
+      HOLDFAST_BOOTSTRAP_QUALIFIER: 'hnb659fds',
     },
   });
 }
@@ -212,7 +251,14 @@ describe('the heartbeat', () => {
 
   const rule = 'holdfast-acme-watch-endangered';
   const alarm = 'holdfast-acme-backup-failed-shop-db';
-  it.each<[what: string, harm: () => Promise<unknown>, heal: () => Promise<unknown>, reason: string]>([
+  it.each<
+    [
+      what: string,
+      harm: () => Promise<unknown>,
+      heal: () => Promise<unknown>,
+      reason: string | (() => string),
+    ]
+  >([
     [
       'an alarm is gone',
       () => clients.cloudWatch.send(new DeleteAlarmsCommand({ AlarmNames: [alarm] })),
@@ -241,7 +287,50 @@ describe('the heartbeat', () => {
       'a rule has no target',
       () => clients.events.send(new RemoveTargetsCommand({ Rule: rule, Ids: ['0'] })),
       () => putTargets(rule),
-      `rule ${rule} has no target`,
+      `rule ${rule} does not have ${topic} as its target`,
+    ],
+    [
+      'a rule tells another topic',
+      () => putTargets(rule, `${topic}-2`),
+      () => putTargets(rule),
+      `rule ${rule} does not have ${topic} as its target`,
+    ],
+    [
+      'a rule listens for nothing that happens',
+      () => putRule(rule, { EventPattern: '{"source":["nobody"]}' }),
+      () => putRule(rule),
+      `rule ${rule} listens for something else`,
+    ],
+    [
+      'an alarm is muted',
+      () =>
+        clients.cloudWatch.send(
+          new PutAlarmMuteRuleCommand({
+            Name: 'holiday',
+            Rule: { Schedule: { Expression: 'at(2026-12-24T00:00)', Duration: 'P14D' } },
+            MuteTargets: { AlarmNames: [alarm] },
+          }),
+        ),
+      () => clients.cloudWatch.send(new DeleteAlarmMuteRuleCommand({ AlarmMuteRuleName: 'holiday' })),
+      `alarm ${alarm} is muted by holiday`,
+    ],
+    [
+      'an alarm counts no silence',
+      () => putAlarm(alarm, { TreatMissingData: 'ignore' }),
+      () => putAlarm(alarm),
+      `alarm ${alarm} was changed: missing data ignore instead of notBreaching`,
+    ],
+    [
+      'the key of the topic is disabled',
+      () => clients.kms.send(new DisableKeyCommand({ KeyId: topicKey })),
+      () => clients.kms.send(new EnableKeyCommand({ KeyId: topicKey })),
+      () => `key ${topicKey} of the topic is Disabled`,
+    ],
+    [
+      'the topic is under a key that lets nobody in',
+      () => setTopicKey('alias/aws/sns'),
+      () => setTopicKey(topicKey),
+      () => `the topic is encrypted with alias/aws/sns instead of ${topicKey}`,
     ],
     [
       'the newest point is too old',
@@ -253,13 +342,14 @@ describe('the heartbeat', () => {
       'the RPO was made longer',
       () => putAlarm(deadMan, { Threshold: 8.1 }).then(() => clients.cloudWatch.send(setState('OK'))),
       () => putAlarm(deadMan).then(() => clients.cloudWatch.send(setState('OK'))),
-      `alarm ${deadMan} no longer measures the age against the RPO of 8 h`,
+      `alarm ${deadMan} was changed: threshold 8.1 instead of 8`,
     ],
   ])('stays away when %s', async (_, harm, heal, reason) => {
     await harm();
     const kept = await beat();
     await heal();
-    expect(kept.reply).toMatchObject({ sent: false, reasons: [reason] });
+    const said = typeof reason === 'string' ? reason : reason();
+    expect(kept.reply).toMatchObject({ sent: false, reasons: [said] });
     expect([kept.missing, calls]).toEqual(['1', []]);
   });
 

@@ -76,7 +76,16 @@ export const checkCopySettingsSchema = z.object({ ...planSettings, ...vaultSetti
 export const finishJobSettingsSchema = reporterSchema;
 export const failJobSettingsSchema = reporterSchema;
 export const deadManSettingsSchema = vaultUserSchema;
-export const heartbeatSettingsSchema = reporterSchema;
+export const heartbeatSettingsSchema = z.object({
+  ...planSettings,
+  HOLDFAST_VAULT_KEY_ARN: vaultSettings.HOLDFAST_VAULT_KEY_ARN,
+  HOLDFAST_SIGNING_KEY_ARN: vaultSettings.HOLDFAST_SIGNING_KEY_ARN,
+  HOLDFAST_ALARM_KEY_ARN: keyArnSchema.describe('The key that the topic of the alarms is encrypted with.'),
+  HOLDFAST_BOOTSTRAP_QUALIFIER: z
+    .string()
+    .min(1)
+    .describe('Qualifier of cdk bootstrap; names the role whose changes the alarms for tampering let pass.'),
+});
 
 export const canaryWriterSettingsSchema = z.object({
   ...planSettings,

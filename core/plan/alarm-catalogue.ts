@@ -82,7 +82,7 @@ export const alarmKinds = {
     rule: true,
   },
   'key-endangered': {
-    says: 'Someone tried to disable or delete a key of the vault, or to change its policy.',
+    says: 'Someone tried to disable or delete a key of the vault or of the alarms, or to change its policy.',
     tells: 'event',
     per: 'plan',
     rule: true,
@@ -151,31 +151,6 @@ export const runbookFile = 'docs/runbook.md';
 export function alarmName(plan: Pick<Plan, 'name' | 'account'>, kind: AlarmKind, source?: string): string {
   const { prefix } = deploymentNames(plan);
   return [prefix, kind, source].filter((part) => part !== undefined).join('-');
-}
-
-/** The alarms that a plan has in one Region, whether or not they are there. */
-export function alarmNames(plan: Plan, role: 'primary' | 'standby'): string[] {
-  return Object.entries<AlarmFacts>(alarmKinds)
-    .filter(([, { only = role, when }]) => only === role && when?.(plan) !== false)
-    .flatMap(([kind, { per, sources }]) =>
-      per === 'plan'
-        ? [alarmName(plan, kind as AlarmKind)]
-        : plan.sources
-            .filter((source) => sources?.(source) !== false)
-            .map(({ id }) => alarmName(plan, kind as AlarmKind, id)),
-    );
-}
-
-/** The rules of a plan in either Region: what alarms listen to, and what starts the functions that watch. */
-export function ruleNames(plan: Plan): string[] {
-  const { prefix } = deploymentNames(plan);
-  return [
-    ...Object.entries<AlarmFacts>(alarmKinds)
-      .filter(([, { rule }]) => rule === true)
-      .map(([kind]) => `${prefix}-${kind}`),
-    `${prefix}-dead-man`,
-    ...heartbeatsOf(plan).map(({ ruleName }) => ruleName),
-  ];
 }
 
 /** The channels of a plan that have a heartbeat, each with the name of its rule. */

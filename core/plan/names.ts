@@ -16,6 +16,8 @@ export interface DeploymentNames {
   /** Beside the plan file: the public half of the signing key, as it was pinned. */
   readonly signingKeyFile: string;
   readonly alarmTopic: string;
+  /** Of the key that the topic of the alarms is encrypted with. */
+  readonly alarmKeyAlias: string;
   readonly scheduleGroup: string;
   readonly scheduleDeadLetterQueue: string;
   lambda(name: LambdaName): string;
@@ -74,6 +76,36 @@ export type TaskName = (typeof taskNames)[number];
 /** The revision that is deployed of each, as ARN: a family alone would mean whatever was registered last. */
 export type TaskDefinitionArns = Readonly<Record<TaskName, string>>;
 
+/** Roles that policies name before they exist: an explicit deny exempts them by ARN. */
+export interface NamedRoles {
+  /** What CloudFormation acts as during `cdk deploy`. */
+  deployment(region: string): string;
+  /** Deletes versions whose lock has ended; cannot bypass a lock. */
+  retention(region: string): string;
+  /** Finds or makes the keys of a Region; with break-glass the only one that changes their policies. */
+  keyKeeper(region: string): string;
+  /** Sets the replication from the standby's bucket to the primary's, and nothing else. */
+  readonly replicationSetter: string;
+  /** Made by hand, kept unused, the only one that may disable or delete keys. */
+  readonly breakGlass: string;
+}
+
+/** `qualifier` is that of `cdk bootstrap`. */
+export function namedRoles(plan: Pick<Plan, 'name' | 'account'>, qualifier: string): NamedRoles {
+  const { prefix } = deploymentNames(plan);
+  return {
+    deployment: (region) => `cdk-${qualifier}-cfn-exec-role-${plan.account}-${region}`,
+    retention: (region) => `${prefix}-retention-${region}`,
+    keyKeeper: (region) => `${prefix}-keep-key-${region}`,
+    replicationSetter: `${prefix}-set-replication`,
+    breakGlass: `${prefix}-break-glass`,
+  };
+}
+
+export function roleArn({ account }: Pick<Plan, 'account'>, roleName: string): string {
+  return `arn:aws:iam::${account}:role/${roleName}`;
+}
+
 /** What IAM allows for the name of a role, and EventBridge Scheduler for that of a schedule. */
 const maxNameCharacters = 64;
 /** PostgreSQL cuts longer names without an error. */
@@ -95,6 +127,7 @@ export function deploymentNames(plan: Pick<Plan, 'name' | 'account'>): Deploymen
     signingKeyAlias: `alias/${prefix}-signing`,
     signingKeyFile: `${prefix}.signing-key.pub.pem`,
     alarmTopic: `${prefix}-alarms`,
+    alarmKeyAlias: `alias/${prefix}-alarms`,
     scheduleGroup: prefix,
     scheduleDeadLetterQueue: `${prefix}-schedule-dlq`,
     lambda: (name) => `${prefix}-${name}`,

@@ -2,36 +2,35 @@ import { Duration } from 'aws-cdk-lib';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import type * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
-import { metricNames } from '../../core/jobs/metrics.ts';
 import type { HeartbeatEnvironment } from '../../core/jobs/settings.ts';
 import { heartbeatsOf } from '../../core/plan/alarm-catalogue.ts';
-import type { Deployment, Side } from '../deployment.ts';
 import { acknowledge } from './acknowledgements.ts';
 import { deepLinkToFunction } from './deep-link.ts';
-import { HoldfastAlarm, holdfastMetric } from './holdfast-alarm.ts';
+import { HoldfastAlarm } from './holdfast-alarm.ts';
 import { HoldfastFunction } from './holdfast-function.ts';
 import { planEnvironment } from './runtime-environment.ts';
 import { grantSecrets } from './secret-access.ts';
-
-export interface HeartbeatProps {
-  readonly deployment: Deployment;
-  readonly side: Side;
-  readonly topic: sns.ITopic;
-}
+import type { WatchedRegion } from './watched-region.ts';
+import { watchedRule } from './watched-rule.ts';
 
 /**
  * Calls an address outside the account while everything that would ring here is in place. It runs outside any VPC, which
  * is how a function reaches the internet without more.
  */
 export class Heartbeat extends Construct {
-  constructor(scope: Construct, id: string, props: HeartbeatProps) {
+  constructor(scope: Construct, id: string, props: WatchedRegion) {
     super(scope, id);
-    const { deployment, side, topic } = props;
+    const { deployment, side, about } = props;
     const heartbeats = heartbeatsOf(deployment.plan);
     if (heartbeats.length === 0) return;
-    const environment: HeartbeatEnvironment = planEnvironment(deployment, side);
+    const environment: HeartbeatEnvironment = {
+      ...planEnvironment(deployment, side),
+      HOLDFAST_VAULT_KEY_ARN: about.keys.vault.keyArn,
+      HOLDFAST_SIGNING_KEY_ARN: about.keys.signing.keyArn,
+      HOLDFAST_ALARM_KEY_ARN: about.keys.alarms.keyArn,
+      HOLDFAST_BOOTSTRAP_QUALIFIER: deployment.bootstrapQualifier,
+    };
     const fn = new HoldfastFunction(this, 'heartbeat', {
       deployment,
       bundle: 'heartbeat',
@@ -47,39 +46,29 @@ export class Heartbeat extends Construct {
         secret === undefined ? [] : [{ connection: { secret } }],
       ),
     );
-    for (const { channel, heartbeat, ruleName } of heartbeats) {
-      const every = Duration.seconds(heartbeat.everySeconds);
-      new events.Rule(this, channel, {
-        ruleName,
+    for (const { channel, ruleName } of heartbeats) {
+      const rule = watchedRule(this, channel, {
+        about,
+        name: ruleName,
         description: `Sends the heartbeat of ${channel}`,
-        schedule: events.Schedule.rate(every),
-        targets: [
-          new targets.LambdaFunction(fn.function, {
-            event: events.RuleTargetInput.fromObject({ channel }),
-            retryAttempts: 1,
-            maxEventAge: Duration.minutes(5),
-          }),
-        ],
       });
+      rule.addTarget(
+        new targets.LambdaFunction(fn.function, {
+          event: events.RuleTargetInput.fromObject({ channel }),
+          retryAttempts: 1,
+          maxEventAge: Duration.minutes(5),
+        }),
+      );
     }
-    const slowest = Math.max(...heartbeats.map(({ heartbeat }) => heartbeat.everySeconds));
     new HoldfastAlarm(this, 'Missing', {
-      deployment,
-      region: side.region,
-      topic,
+      ...props,
       kind: 'heartbeat-missing',
-      metric: holdfastMetric(deployment, metricNames.heartbeatMissing, { statistic: 'Maximum' }).with({
-        period: Duration.seconds(slowest),
-      }),
-      threshold: 0,
-      evaluationPeriods: 2,
-      silence: 'bad',
       deepLink: deepLinkToFunction(side.region, deployment.names.lambda('heartbeat')),
     });
   }
 
   /** To look at what would ring: reading alone, by the prefix of the plan's names where the service knows one. */
-  #allow({ deployment, side, topic }: HeartbeatProps, fn: HoldfastFunction): void {
+  #allow({ deployment, side, topic, about }: WatchedRegion, fn: HoldfastFunction): void {
     const arn = (service: string, what: string) =>
       `arn:aws:${service}:${side.region}:${deployment.plan.account}:${what}`;
     const [alarms, allRules, rules] = [
@@ -92,7 +81,14 @@ export class Heartbeat extends Construct {
     allow(['cloudwatch:DescribeAlarms'], [alarms]);
     allow(['events:ListRules'], [allRules]);
     allow(['events:ListTargetsByRule'], [rules]);
-    allow(['sns:ListSubscriptionsByTopic'], [topic.topicArn]);
+    allow(['sns:GetTopicAttributes', 'sns:ListSubscriptionsByTopic'], [topic.topicArn]);
+    allow(['kms:DescribeKey', 'kms:GetKeyPolicy'], [about.keys.alarms.keyArn]);
+    allow(['cloudwatch:GetAlarmMuteRule', 'cloudwatch:ListAlarmMuteRules'], ['*']);
+    acknowledge(
+      fn.role,
+      'AwsSolutions-IAM5[Resource::*]',
+      'AWS documents two forms of the ARN of a mute rule; listing and reading them changes nothing.',
+    );
     for (const resource of [alarms, allRules])
       acknowledge(
         fn.role,

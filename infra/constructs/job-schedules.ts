@@ -21,19 +21,19 @@ export interface JobSchedulesProps {
  * no schedule. Scheduler delivers at least once; the scheduled time in the input is what a job is claimed by.
  */
 export class JobSchedules extends Construct {
-  readonly deadLetterQueue: sqs.Queue;
+  readonly #deadLetterQueue: sqs.Queue;
 
   constructor(scope: Construct, id: string, props: JobSchedulesProps) {
     super(scope, id);
     const { names, plan } = props.deployment;
-    this.deadLetterQueue = new sqs.Queue(this, 'DeadLetters', {
+    this.#deadLetterQueue = new sqs.Queue(this, 'DeadLetters', {
       queueName: names.scheduleDeadLetterQueue,
       encryption: sqs.QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
     });
     acknowledge(
-      this.deadLetterQueue,
+      this.#deadLetterQueue,
       'AwsSolutions-SQS3',
       'This is the dead-letter queue itself; an alarm watches its depth.',
     );
@@ -75,7 +75,7 @@ export class JobSchedules extends Construct {
         source: source.id,
         scheduledFor: scheduler.ContextAttribute.scheduledTime,
       }),
-      deadLetterQueue: this.deadLetterQueue,
+      deadLetterQueue: this.#deadLetterQueue,
       // Starting an execution fails only when the service does; later than an hour the next run is the better one.
       maxEventAge: Duration.hours(1),
       retryAttempts: 20,

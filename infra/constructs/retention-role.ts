@@ -1,7 +1,8 @@
 import { RemovalPolicy } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
-import { type Deployment, namedRoles, roleArn, type Side } from '../deployment.ts';
+import { roleArn } from '../../core/plan/names.ts';
+import { type Deployment, namedRolesOf, type Side } from '../deployment.ts';
 import { acknowledge } from './acknowledgements.ts';
 
 export interface RetentionRoleProps {
@@ -25,10 +26,10 @@ export class RetentionRole extends Construct {
     const bucketArn = `arn:aws:s3:::${deployment.names.vaultBucket(side.region)}`;
     const isGovernance = deployment.plan.vault.lock === 'governance';
     this.role = new iam.Role(this, 'Role', {
-      roleName: namedRoles(deployment).retention(side.region),
+      roleName: namedRolesOf(deployment).retention(side.region),
       description: `Deletes versions of the vault ${isGovernance ? '' : 'whose lock has ended, '}after a reviewed plan`,
       assumedBy: new iam.AccountPrincipal(deployment.plan.account).withConditions({
-        ArnEquals: { 'aws:PrincipalArn': roleArn(deployment, namedRoles(deployment).breakGlass) },
+        ArnEquals: { 'aws:PrincipalArn': roleArn(deployment.plan, namedRolesOf(deployment).breakGlass) },
       }),
       inlinePolicies: {
         delete: new iam.PolicyDocument({ statements: statementsOf(bucketArn, isGovernance) }),

@@ -80,6 +80,11 @@ describe('the watch over keys', () => {
     ['of the signing key', 'PutKeyPolicy', { requestParameters: { keyId: 'mrk-signing' } }],
     ['by alias', 'DeleteAlias', { requestParameters: { aliasName: 'alias/holdfast-minimal-vault' } }],
     [
+      'of the alarms by alias',
+      'DeleteAlias',
+      { requestParameters: { aliasName: 'alias/holdfast-minimal-alarms' } },
+    ],
+    [
       'that was refused, without parameters',
       'ScheduleKeyDeletion',
       {
@@ -90,6 +95,19 @@ describe('the watch over keys', () => {
     ],
   ])('tells of a call %s', async (_, eventName, more) => {
     expect(await kms(eventName, more)).toBe(true);
+  });
+
+  it('tells of the key of the topic, without which no alarm reaches anybody', async () => {
+    const topicKey = resources.find((one) => one.type === 'AWS::SNS::Topic' && one.region === region)
+      ?.properties['KmsMasterKeyId'];
+    expect(topicKey).toMatch(/^arn:aws:kms:us-east-1:111122223333:key\/key-/);
+    for (const keyId of [topicKey, topicKey.split('/').at(-1)])
+      for (const eventName of ['DisableKey', 'PutKeyPolicy', 'ScheduleKeyDeletion'])
+        expect([eventName, keyId, await kms(eventName, { requestParameters: { keyId } })]).toEqual([
+          eventName,
+          keyId,
+          true,
+        ]);
   });
 
   it('is silent about other keys and about their daily use', async () => {

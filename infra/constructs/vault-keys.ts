@@ -2,7 +2,8 @@ import { CustomResource, Duration } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
-import { type Deployment, namedRoles, reapplied, roleArn, type Side } from '../deployment.ts';
+import { roleArn } from '../../core/plan/names.ts';
+import { type Deployment, namedRolesOf, reapplied, type Side } from '../deployment.ts';
 import { acknowledge } from './acknowledgements.ts';
 import { HoldfastFunction } from './holdfast-function.ts';
 
@@ -70,7 +71,7 @@ export class KeptVaultKeys extends Construct implements VaultKeys {
       deployment,
       bundle: 'keep-key',
       functionName: `${deployment.names.prefix}-keep-key`,
-      roleName: namedRoles(deployment).keyKeeper(side.region),
+      roleName: namedRolesOf(deployment).keyKeeper(side.region),
       description: `Finds or makes the keys of the vault in ${side.region} during a deployment`,
       // Patience for permissions that are new is 36 s, and for a replica that is being made 60 s.
       timeout: Duration.minutes(4),
@@ -154,8 +155,8 @@ function acknowledgeKeeper(role: iam.Role, { deployment, side }: VaultKeysProps)
  * takes every backup with it, so not even what deploys may disable one.
  */
 export function keyPolicy({ deployment, side }: VaultKeysProps): iam.PolicyDocument {
-  const roles = namedRoles(deployment);
-  const breakGlass = roleArn(deployment, roles.breakGlass);
+  const roles = namedRolesOf(deployment);
+  const breakGlass = roleArn(deployment.plan, roles.breakGlass);
   const denyExcept = (sid: string, actions: readonly string[], exempt: readonly string[]) =>
     new iam.PolicyStatement({
       sid,
@@ -181,7 +182,7 @@ export function keyPolicy({ deployment, side }: VaultKeysProps): iam.PolicyDocum
       denyExcept(
         'OnlyTheKeeperChangesThisPolicy',
         ['kms:PutKeyPolicy'],
-        [roleArn(deployment, roles.keyKeeper(side.region)), breakGlass],
+        [roleArn(deployment.plan, roles.keyKeeper(side.region)), breakGlass],
       ),
     ],
   });

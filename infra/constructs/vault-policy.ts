@@ -1,5 +1,6 @@
 import * as iam from 'aws-cdk-lib/aws-iam';
-import { type Deployment, namedRoles, roleArn, type Side } from '../deployment.ts';
+import { roleArn } from '../../core/plan/names.ts';
+import { type Deployment, namedRolesOf, type Side } from '../deployment.ts';
 import { tieredObjectTag } from './vault-lifecycle.ts';
 
 /** Deleting a version, hiding one behind a delete marker, or lifting a hold. */
@@ -47,13 +48,13 @@ export interface VaultPolicyProps {
  */
 export function vaultPolicyStatements(props: VaultPolicyProps): iam.PolicyStatement[] {
   const { deployment, side } = props;
-  const roles = namedRoles(deployment);
-  const retention = roleArn(deployment, roles.retention(side.region));
-  const deploymentRole = roleArn(deployment, roles.deployment(side.region));
+  const roles = namedRolesOf(deployment);
+  const retention = roleArn(deployment.plan, roles.retention(side.region));
+  const deploymentRole = roleArn(deployment.plan, roles.deployment(side.region));
   // CloudFormation cannot set the standby's replication: that bucket must exist before the one it would name. The
   // function that does it takes the deployment role's place for this one action.
   const replicationSetter =
-    side.role === 'standby' ? roleArn(deployment, roles.replicationSetter) : deploymentRole;
+    side.role === 'standby' ? roleArn(deployment.plan, roles.replicationSetter) : deploymentRole;
   return [
     deny(props, 'OnlyRetentionDeletes', { actions: deletingActions, exempt: retention, on: 'objects' }),
     deny(props, 'NobodyRetags', { actions: untaggingActions, on: 'objects' }),

@@ -35,7 +35,6 @@ export class ControlStack extends Stack {
       side,
       keys,
       deadMan: functions.deadMan,
-      deadLetterQueue: schedules.deadLetterQueue,
     });
   }
 

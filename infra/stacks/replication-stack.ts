@@ -5,7 +5,7 @@ import { HoldfastFunction } from '../constructs/holdfast-function.ts';
 import { Replication } from '../constructs/replication.ts';
 import { TableProtection } from '../constructs/table-protection.ts';
 import type { VaultKeys } from '../constructs/vault-keys.ts';
-import { type Deployment, namedRoles, reapplied, sideOf } from '../deployment.ts';
+import { type Deployment, namedRolesOf, reapplied, sideOf } from '../deployment.ts';
 import { serverSideKey } from '../server-side-encryption.ts';
 
 export interface ReplicationStackProps extends StackProps {
@@ -61,7 +61,7 @@ export class ReplicationStack extends Stack {
       deployment,
       bundle: 'set-replication',
       functionName: `${deployment.names.prefix}-set-replication`,
-      roleName: namedRoles(deployment).replicationSetter,
+      roleName: namedRolesOf(deployment).replicationSetter,
       description: `Sets the replication from ${side.region} to ${side.peerRegion} during a deployment`,
       // Patience for permissions that are new is twice 36 s.
       timeout: Duration.minutes(3),

@@ -93,6 +93,8 @@ function referTo(name: string, { deployment, region, template }: Context): unkno
   if (name in pseudo) return pseudo[name];
   const { Type: type, Properties: properties } = template.Resources[name] ?? fail(`no resource ${name}`);
   if (type === 'AWS::KMS::Key') return keyId(name);
+  if (type === 'AWS::SNS::Topic')
+    return `arn:aws:sns:${region}:${deployment.plan.account}:${properties.TopicName}`;
   if (type === 'AWS::ECS::TaskDefinition')
     return `arn:aws:ecs:${region}:${deployment.plan.account}:task-definition/${properties.Family}:${revision}`;
   return properties?.BucketName ?? properties?.RoleName ?? properties?.Name ?? name;

@@ -1,20 +1,34 @@
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import { KMSClient } from '@aws-sdk/client-kms';
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SNSClient } from '@aws-sdk/client-sns';
-import { callAddress, watchOf } from '../../core/jobs/heartbeat.aws.ts';
+import { callAddress } from '../../core/jobs/heartbeat.aws.ts';
 import { sendHeartbeat } from '../../core/jobs/heartbeat.ts';
 import { heartbeatReplySchema, heartbeatRequestSchema } from '../../core/jobs/messages.ts';
 import { readPlanFile } from '../../core/jobs/plan-file.ts';
 import { heartbeatSettingsSchema, readSettings } from '../../core/jobs/settings.ts';
+import { watchOf } from '../../core/watch/watch.aws.ts';
+import { keyOfArn, watched } from '../../core/watch/watched.ts';
 import { defineHandler } from '../shared/define-handler.ts';
 
 const settings = readSettings(heartbeatSettingsSchema, process.env);
 const plan = readPlanFile(new URL('./plan.json', import.meta.url));
+const about = watched({
+  plan,
+  region: settings.HOLDFAST_REGION,
+  keys: {
+    vault: keyOfArn(settings.HOLDFAST_VAULT_KEY_ARN),
+    signing: keyOfArn(settings.HOLDFAST_SIGNING_KEY_ARN),
+    alarms: keyOfArn(settings.HOLDFAST_ALARM_KEY_ARN),
+  },
+  bootstrapQualifier: settings.HOLDFAST_BOOTSTRAP_QUALIFIER,
+});
 const secrets = new SecretsManagerClient({});
 const watch = watchOf({
   cloudWatch: new CloudWatchClient({}),
   eventBridge: new EventBridgeClient({}),
+  kms: new KMSClient({}),
   sns: new SNSClient({}),
 });
 
@@ -27,8 +41,7 @@ export const handler = defineHandler({
   run: ({ channel }) =>
     sendHeartbeat(
       {
-        plan,
-        region: settings.HOLDFAST_REGION,
+        about,
         watch,
         secret: async (SecretId) =>
           (await secrets.send(new GetSecretValueCommand({ SecretId }))).SecretString ?? '',

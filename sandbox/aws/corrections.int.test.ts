@@ -1,3 +1,10 @@
+import {
+  CloudWatchClient,
+  DeleteAlarmMuteRuleCommand,
+  GetAlarmMuteRuleCommand,
+  ListAlarmMuteRulesCommand,
+  PutAlarmMuteRuleCommand,
+} from '@aws-sdk/client-cloudwatch';
 import { CreateTableCommand, DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import {
   CompleteMultipartUploadCommand,
@@ -221,5 +228,26 @@ describe('dynamodb_global_table_in_cloudformation', () => {
         }),
       ),
     ).rejects.toMatchObject({ name: 'ResourceInUseException' });
+  });
+});
+
+describe('cloudwatch_mute_rules', () => {
+  it('makes, lists, reads and deletes them in one Region', async () => {
+    const [here, there] = ['us-east-1', 'us-west-2'].map((region) => new CloudWatchClient(client(region)));
+    const listed = async (one = here!) =>
+      (await one.send(new ListAlarmMuteRulesCommand({ Statuses: ['ACTIVE'] }))).AlarmMuteRuleSummaries?.map(
+        ({ AlarmMuteRuleArn = '' }) => AlarmMuteRuleArn.split(':').at(-1),
+      );
+    const Rule = { Schedule: { Expression: 'at(2026-12-24T00:00)', Duration: 'P1D' } };
+    const MuteTargets = { AlarmNames: ['cpu'] };
+    await here!.send(new PutAlarmMuteRuleCommand({ Name: 'holiday', Rule, MuteTargets }));
+    expect([await listed(), await listed(there)]).toEqual([['holiday'], []]);
+    const named = { AlarmMuteRuleName: 'holiday' };
+    expect(await here!.send(new GetAlarmMuteRuleCommand(named))).toMatchObject({ MuteTargets, Rule });
+    await here!.send(new DeleteAlarmMuteRuleCommand(named));
+    expect(await listed()).toEqual([]);
+    await expect(here!.send(new GetAlarmMuteRuleCommand(named))).rejects.toMatchObject({
+      name: 'ResourceNotFoundException',
+    });
   });
 });

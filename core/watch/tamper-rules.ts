@@ -1,20 +1,15 @@
-import type { AlarmKind } from '../../core/plan/alarm-catalogue.ts';
-import { type Deployment, namedRoles, roleArn, type Side } from '../deployment.ts';
-import type { VaultKeys } from './vault-keys.ts';
+import type { AlarmKind } from '../plan/alarm-catalogue.ts';
+import { type DeploymentNames, roleArn } from '../plan/names.ts';
+import type { Watched } from './watched.ts';
+
+export type EventPattern = Readonly<Record<string, unknown>>;
+export type RuleState = 'ENABLED' | 'ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS';
 
 /** What one rule listens for. */
 export interface TamperRule {
   readonly kind: AlarmKind;
-  /** Service whose event history an investigation opens. */
-  readonly eventSource: string;
-  /** Condition on the detail of what CloudTrail says of a call. */
-  readonly detail: Readonly<Record<string, unknown>>;
-}
-
-export interface TamperRulesProps {
-  readonly deployment: Deployment;
-  readonly side: Side;
-  readonly keys: VaultKeys;
+  readonly state: RuleState;
+  readonly pattern: EventPattern;
 }
 
 type Pattern = Readonly<Record<string, unknown>>;
@@ -80,63 +75,70 @@ const roleCalls = [
  * deployment does (deleting, disabling, anything about vault, keys, trail and the exempt roles) rings whoever does it.
  * A pattern has at most 2,048 characters. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
  */
-export function tamperRules(props: TamperRulesProps): TamperRule[] {
+export function tamperRules(about: Watched): TamperRule[] {
   return [
+    calls('vault-configuration-changed', {
+      eventSource: ['s3.amazonaws.com'],
+      eventName: bucketCalls,
+      requestParameters: { bucketName: [about.names.vaultBucket(about.region)] },
+    }),
+    calls('key-endangered', {
+      eventSource: ['kms.amazonaws.com'],
+      eventName: keyCalls,
+      $or: aboutKeys(about),
+    }),
+    // Any trail of the account, in the Region that is its home.
+    calls('trail-endangered', { eventSource: ['cloudtrail.amazonaws.com'], eventName: trailCalls }),
+    calls('watch-endangered', { $or: aboutWatch(about) }),
+    calls('topic-endangered', { $or: aboutTopic(about) }),
+    calls('jobs-changed', { $or: aboutJobs(about) }),
+    // IAM's calls are told of in us-east-1 only.
+    calls('roles-changed', {
+      eventSource: ['iam.amazonaws.com'],
+      eventName: roleCalls,
+      $or: aboutRoles(about),
+    }),
+    calls('exempt-role-used', { $or: usesOfRoles(about) }),
     {
-      kind: 'vault-configuration-changed',
-      eventSource: 's3.amazonaws.com',
-      detail: {
-        eventSource: ['s3.amazonaws.com'],
-        eventName: bucketCalls,
-        requestParameters: { bucketName: [props.deployment.names.vaultBucket(props.side.region)] },
+      // S3 tells of this by itself, without a trail.
+      kind: 'vault-object-deleted',
+      state: 'ENABLED',
+      pattern: {
+        source: ['aws.s3'],
+        'detail-type': ['Object Deleted'],
+        detail: { bucket: { name: [about.names.vaultBucket(about.region)] } },
       },
     },
-    {
-      kind: 'key-endangered',
-      eventSource: 'kms.amazonaws.com',
-      detail: { eventSource: ['kms.amazonaws.com'], eventName: keyCalls, $or: aboutKeys(props) },
-    },
-    {
-      // Any trail of the account, in the Region that is its home.
-      kind: 'trail-endangered',
-      eventSource: 'cloudtrail.amazonaws.com',
-      detail: { eventSource: ['cloudtrail.amazonaws.com'], eventName: trailCalls },
-    },
-    { kind: 'watch-endangered', eventSource: 'monitoring.amazonaws.com', detail: { $or: aboutWatch(props) } },
-    { kind: 'topic-endangered', eventSource: 'sns.amazonaws.com', detail: { $or: aboutTopic(props) } },
-    { kind: 'jobs-changed', eventSource: 'states.amazonaws.com', detail: { $or: aboutJobs(props) } },
-    {
-      // IAM's calls are told of in us-east-1 only.
-      kind: 'roles-changed',
-      eventSource: 'iam.amazonaws.com',
-      detail: { eventSource: ['iam.amazonaws.com'], eventName: roleCalls, $or: aboutRoles(props) },
-    },
-    { kind: 'exempt-role-used', eventSource: 'sts.amazonaws.com', detail: { $or: usesOfRoles(props) } },
   ];
 }
 
-function aboutKeys({ deployment, keys: { vault, signing } }: TamperRulesProps): Pattern[] {
-  const { vaultKeyAlias, signingKeyAlias } = deployment.names;
+function calls(kind: AlarmKind, detail: Pattern): TamperRule {
+  return { kind, state: 'ENABLED', pattern: { 'detail-type': ['AWS API Call via CloudTrail'], detail } };
+}
+
+/** Those of the vault, and the one of the topic: without it no alarm reaches anybody. */
+function aboutKeys({ names, keys: { vault, signing, alarms } }: Watched): Pattern[] {
+  const keys = [vault, signing, alarms];
   return [
     // The calls name a key by id or by ARN, or only its alias.
-    { requestParameters: { keyId: [vault, signing].flatMap((key) => [key.keyId, key.keyArn]) } },
-    { requestParameters: { aliasName: [vaultKeyAlias, signingKeyAlias] } },
+    { requestParameters: { keyId: keys.flatMap(({ keyId, keyArn }) => [keyId, keyArn]) } },
+    { requestParameters: { aliasName: [names.vaultKeyAlias, names.signingKeyAlias, names.alarmKeyAlias] } },
     // A refused call may come without its parameters.
-    { errorMessage: [vault, signing].map((key) => ({ wildcard: `*${key.keyId}*` })) },
+    { errorMessage: keys.map(({ keyId }) => ({ wildcard: `*${keyId}*` })) },
   ];
 }
 
 /** Alarms, the rules behind them, and the stacks that hold both. */
-function aboutWatch({ deployment }: TamperRulesProps): Pattern[] {
-  const ours = [{ prefix: `${deployment.names.prefix}-` }];
+function aboutWatch(about: Watched): Pattern[] {
+  const ours = [{ prefix: `${about.names.prefix}-` }];
   return [
     call('monitoring', ['DeleteAlarms', 'DisableAlarmActions'], { alarmNames: ours }),
     call('monitoring', ['SetAlarmState'], { alarmName: ours }),
     call('monitoring', ['PutAlarmMuteRule'], { muteTargets: { alarmNames: ours } }),
     call('events', ['DeleteRule', 'DisableRule'], { name: ours }),
     call('events', ['RemoveTargets'], { rule: ours }),
-    call('cloudformation', ['DeleteStack'], { stackName: [{ wildcard: `*${stackPrefix(deployment)}*` }] }),
-    unlessDeployment(deployment, {
+    call('cloudformation', ['DeleteStack'], { stackName: [{ wildcard: `*${stackPrefix(about.names)}*` }] }),
+    unlessDeployment(about, {
       $or: [
         call('monitoring', ['PutMetricAlarm'], { alarmName: ours }),
         call('events', ['PutRule'], { name: ours }),
@@ -147,35 +149,33 @@ function aboutWatch({ deployment }: TamperRulesProps): Pattern[] {
 }
 
 /** Who hears the alarms. */
-function aboutTopic({ deployment, side }: TamperRulesProps): Pattern[] {
-  const topic = `arn:aws:sns:${side.region}:${deployment.plan.account}:${deployment.names.alarmTopic}`;
+function aboutTopic(about: Watched): Pattern[] {
+  const { topicArn: topic } = about;
   return [
     call('sns', ['DeleteTopic'], { topicArn: [topic] }),
     call('sns', ['SetSubscriptionAttributes', 'Unsubscribe'], { subscriptionArn: [{ prefix: `${topic}:` }] }),
     unlessDeployment(
-      deployment,
+      about,
       call('sns', ['AddPermission', 'RemovePermission', 'SetTopicAttributes'], { topicArn: [topic] }),
     ),
   ];
 }
 
 /** What runs, and when. CloudTrail adds a date to the names of Lambda's calls (`UpdateFunctionCode20150331v2`). */
-function aboutJobs({ deployment, side }: TamperRulesProps): Pattern[] {
-  const { names, plan } = deployment;
+function aboutJobs(about: Watched): Pattern[] {
+  const { names, plan, region } = about;
   const group = [names.scheduleGroup];
   const begins = (...calls: readonly string[]) => calls.map((prefix) => ({ prefix }));
   const functions = { functionName: [{ wildcard: `*${names.prefix}-*` }] };
   const machines = {
-    stateMachineArn: [
-      { prefix: `arn:aws:states:${side.region}:${plan.account}:stateMachine:${names.prefix}-` },
-    ],
+    stateMachineArn: [{ prefix: `arn:aws:states:${region}:${plan.account}:stateMachine:${names.prefix}-` }],
   };
   return [
     call('scheduler', ['DeleteSchedule'], { groupName: group }),
     call('scheduler', ['DeleteScheduleGroup'], { name: group }),
     call('lambda', begins('DeleteFunction', 'PutFunctionConcurrency'), functions),
     call('states', ['DeleteStateMachine'], machines),
-    unlessDeployment(deployment, {
+    unlessDeployment(about, {
       $or: [
         call('scheduler', ['UpdateSchedule'], { groupName: group }),
         call('lambda', begins('AddPermission', 'RemovePermission', 'UpdateFunction'), functions),
@@ -187,9 +187,9 @@ function aboutJobs({ deployment, side }: TamperRulesProps): Pattern[] {
 }
 
 /** The roles that the vault's denies exempt, whoever changes them; all others of ours unless a deployment does. */
-function aboutRoles({ deployment }: TamperRulesProps): Pattern[] {
-  const { primary, standby } = deployment.plan.regions;
-  const roles = namedRoles(deployment);
+function aboutRoles(about: Watched): Pattern[] {
+  const { plan, names, roles } = about;
+  const { primary, standby } = plan.regions;
   const exempt = [
     roles.deployment(primary),
     roles.deployment(standby),
@@ -200,12 +200,12 @@ function aboutRoles({ deployment }: TamperRulesProps): Pattern[] {
     roles.replicationSetter,
     roles.breakGlass,
   ];
-  const { prefix } = deployment.names;
+  const { prefix } = names;
   // Task roles have a dot after the prefix, named ones a hyphen, and CloudFormation begins its own with the stack.
-  const ours = [`${prefix}.`, `${prefix}-`, stackPrefix(deployment)].map((one) => ({ prefix: one }));
+  const ours = [`${prefix}.`, `${prefix}-`, stackPrefix(names)].map((one) => ({ prefix: one }));
   return [
     { requestParameters: { roleName: exempt } },
-    unlessDeployment(deployment, { requestParameters: { roleName: ours } }),
+    unlessDeployment(about, { requestParameters: { roleName: ours } }),
   ];
 }
 
@@ -213,11 +213,10 @@ function aboutRoles({ deployment }: TamperRulesProps): Pattern[] {
  * Nobody uses the retention role or break-glass on an ordinary day: taking the role on, and every call with it. STS tells
  * of AssumeRole in the Region whose endpoint was asked.
  */
-function usesOfRoles({ deployment }: TamperRulesProps): Pattern[] {
-  const { primary, standby } = deployment.plan.regions;
-  const roles = namedRoles(deployment);
+function usesOfRoles({ plan, roles }: Watched): Pattern[] {
+  const { primary, standby } = plan.regions;
   const arns = [roles.retention(primary), roles.retention(standby), roles.breakGlass].map((name) =>
-    roleArn(deployment, name),
+    roleArn(plan, name),
   );
   return [
     { eventName: [{ prefix: 'AssumeRole' }], requestParameters: { roleArn: arns } },
@@ -237,15 +236,13 @@ function call(
  * What rings unless CloudFormation does it in a deployment. `anything-but` needs the field to be there, and a user or the
  * account's root has none.
  */
-function unlessDeployment(deployment: Deployment, what: Pattern): Pattern {
-  const { primary, standby } = deployment.plan.regions;
-  const deployers = [primary, standby].map((region) =>
-    roleArn(deployment, namedRoles(deployment).deployment(region)),
-  );
+function unlessDeployment({ plan, roles }: Watched, what: Pattern): Pattern {
+  const { primary, standby } = plan.regions;
+  const deployers = [primary, standby].map((region) => roleArn(plan, roles.deployment(region)));
   const arn = [{ exists: false }, { 'anything-but': deployers }];
   return { ...what, userIdentity: { sessionContext: { sessionIssuer: { arn } } } };
 }
 
-function stackPrefix(deployment: Deployment): string {
-  return `Holdfast-${deployment.plan.name}-`;
+function stackPrefix(names: DeploymentNames): string {
+  return names.stack('Keys').slice(0, -'Keys'.length);
 }
