@@ -58,6 +58,9 @@ export const errorCatalogue = {
   RECOVERY_POINT_ARRIVING: refused(
     'the manifest is here but some of its objects are not: replication has not finished',
   ),
+  RECOVERY_POINT_DATED_AHEAD: refused(
+    'the recovery point says that it was begun later than now: a clock is wrong, or the point is forged',
+  ),
   // sources, engines
   SOURCE_NOT_FOUND: notFound('the plan or the vault has no such source'),
   TARGET_NOT_FOUND: notFound('the plan has no such target'),

@@ -4,6 +4,8 @@ import type { Job } from '../../core/catalog/job.ts';
 import type { RecoveryPoint } from '../../core/catalog/recovery-point.ts';
 import { formatDuration } from '../../core/plan/duration.ts';
 import type { SourcePlan } from '../../core/plan/plan.ts';
+import { isDatedAhead } from '../../core/vault/dated-ahead.ts';
+import { counted } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { formatState, formatTime, table } from '../tables.ts';
 import { type DeploymentOptions, inRegion, openCatalog, openDeployment } from './deployment.ts';
@@ -21,6 +23,8 @@ export interface SourceStatus {
     /** How far its data reaches. */
     readonly reach?: Reach;
   };
+  /** Points that say they were begun later than now: whoever made them has a wrong clock, or they are forged. Their age tells nothing, and `ok` is false. */
+  readonly datedAhead?: readonly string[];
   /** Newest point of any state, when it is newer than the protected one. */
   readonly newer?: { readonly id: string; readonly state: string };
   readonly lastRestoreTest?: {
@@ -32,15 +36,20 @@ export interface SourceStatus {
   readonly running?: { readonly jobId: string; readonly kind: string; readonly detail: string };
 }
 
-/** `holdfast status`; exit code 1 when a source is outside its RPO. */
+/** `holdfast status`; exit code 1 when a source is outside its RPO, or has a point that is dated ahead. */
 export async function showStatus(options: DeploymentOptions): Promise<void> {
-  await runCommand(options, async () => {
+  await runCommand(options, async ({ warn }) => {
     const deployment = await openDeployment(options);
     const catalog = await openCatalog(deployment);
     const sources = await inRegion(deployment, () =>
       Promise.all(deployment.plan.sources.map((source) => statusOf(catalog, source, new Date()))),
     );
     const control = await inRegion(deployment, () => catalog.control());
+    for (const { source, datedAhead = [] } of sources)
+      if (datedAhead.length > 0)
+        warn(
+          `${source}: ${counted(datedAhead.length, 'recovery point')} begun later than now, not counted: ${datedAhead.slice(0, 5).join(', ')}; is the clock right where backups run, and here?`,
+        );
     const ok = sources.every((source) => source.ok);
     const head = ['SOURCE', 'RPO', 'PROTECTED POINT', 'AGE', 'RESTORE TEST', 'RUNNING'];
     const active =
@@ -71,13 +80,14 @@ export async function statusOf(
     catalog.listRecoveryPoints({ source: id, limit: 200 }),
     catalog.runningJobs(id),
   ]);
-  const newest = points.find((point) => point.state === 'protected');
+  const ahead = points.filter((point) => isDatedAhead(point, now)).map((point) => point.id);
+  const newest = points.find((point) => point.state === 'protected' && !isDatedAhead(point, now));
   const tested = newestTest(points);
   const ageSeconds = newest === undefined ? Infinity : (now.getTime() - Date.parse(newest.startedAt)) / 1000;
   const [first] = points;
   return {
     source: id,
-    ok: ageSeconds <= objectives.rpoSeconds,
+    ok: ageSeconds <= objectives.rpoSeconds && ahead.length === 0,
     rpoSeconds: objectives.rpoSeconds,
     ...(newest !== undefined && {
       newestProtected: {
@@ -87,6 +97,7 @@ export async function statusOf(
         ...(newest.reach !== undefined && { reach: newest.reach }),
       },
     }),
+    ...(ahead.length > 0 && { datedAhead: ahead }),
     ...(first !== undefined && first.id !== newest?.id && { newer: { id: first.id, state: first.state } }),
     ...(tested !== undefined && { lastRestoreTest: tested }),
     ...(running !== undefined && { running: runningJob(running) }),
@@ -117,7 +128,7 @@ function row(status: SourceStatus): string[] {
   const age =
     newest === undefined
       ? 'none: UNPROTECTED'
-      : `${formatDuration(newest.ageSeconds)}${status.ok ? '' : ' OUTSIDE RPO'}`;
+      : `${formatDuration(newest.ageSeconds)}${newest.ageSeconds <= status.rpoSeconds ? '' : ' OUTSIDE RPO'}`;
   return [
     status.source,
     formatDuration(status.rpoSeconds),

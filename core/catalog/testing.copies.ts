@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { zstdCompressSync } from 'node:zlib';
+import { monotonicFactory } from 'ulid';
 import { HoldfastError } from '../errors.ts';
 import { DigestMeter } from '../vault/digest.ts';
 import type { Manifest, RecoveryPointId } from '../vault/manifest.ts';
@@ -36,9 +37,10 @@ export async function startCopies() {
   const catalog = createMemoryCatalogStore();
   await catalog.setControl({ activeRegion: 'us-east-1', epoch: 1 }, undefined);
 
+  const nextId = monotonicFactory();
   const backUp = async (change: BackUpOptions = {}): Promise<Manifest> => {
-    const { id, startedAt = noon, finishedAt = startedAt } = change;
-    const writer = await vault.begin(source, id === undefined ? {} : { id });
+    const { startedAt = noon, finishedAt = startedAt, id = nextId(startedAt.getTime()) } = change;
+    const writer = await vault.begin(source, { id });
     for (const name of ['public.orders', 'public.items']) {
       const body = Readable.from([zstdCompressSync(Buffer.from(`rows of ${name}`))]);
       const done = Promise.resolve({ rows: 1, bytes: 20 });

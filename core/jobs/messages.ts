@@ -117,6 +117,8 @@ export const deadManReplySchema = z.strictObject({
       source: sourceIdSchema,
       recoveryPointId: recoveryPointIdSchema.optional(),
       ageHours: z.number().optional(),
+      /** Newer points that say they were begun later than now; at most 10. */
+      datedAhead: z.array(recoveryPointIdSchema).optional(),
     }),
   ),
 });

@@ -48,7 +48,7 @@ export const alarmKinds = {
     per: 'source',
   },
   'verification-failed': {
-    says: 'An object in the other Region differs from what was stored, or a manifest cannot be used.',
+    says: 'An object in the other Region differs from what was stored, or a manifest cannot be right.',
     tells: 'event',
     per: 'source',
   },

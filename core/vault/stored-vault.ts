@@ -1,9 +1,10 @@
 import { ulid } from 'ulid';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
+import { isDatedAhead } from './dated-ahead.ts';
 import type { VaultKeys } from './keys.ts';
 import { folderName, layoutRoot, manifestKey, recoveryPointPrefix, sourcePrefix } from './layout.ts';
 import { listPoints, missingObjects } from './list-points.ts';
-import { type RecoveryPointId, recoveryPointIdSchema, sourceIdSchema } from './manifest.ts';
+import { type Manifest, type RecoveryPointId, recoveryPointIdSchema, sourceIdSchema } from './manifest.ts';
 import { findManifest, type ManifestPlace } from './manifest-store.ts';
 import type { ObjectStore } from './object-store.ts';
 import { StoredRecoveryPointReader } from './recovery-point-reader.ts';
@@ -13,6 +14,7 @@ import type {
   BeginOptions,
   ListedRecoveryPoint,
   ListOptions,
+  OpenOptions,
   PassedOverRecoveryPoint,
   RecoveryPointReader,
   RecoveryPointWriter,
@@ -59,11 +61,11 @@ export class StoredVault implements Vault {
   async open(
     source: string,
     id: RecoveryPointId | 'latest',
-    { depth = 'checked' }: Pick<ListOptions, 'depth'> = {},
+    options: OpenOptions = {},
   ): Promise<RecoveryPointReader> {
     const place = this.#place(source);
     try {
-      if (id === 'latest') return await this.#openLatest(place, depth);
+      if (id === 'latest') return await this.#openLatest(place, options);
       const found = await findManifest(place, id);
       return new StoredRecoveryPointReader(place, found);
     } catch (error) {
@@ -133,7 +135,7 @@ export class StoredVault implements Vault {
 
   async #openLatest(
     place: ManifestPlace,
-    depth: NonNullable<ListOptions['depth']>,
+    { depth = 'checked', now }: OpenOptions,
   ): Promise<RecoveryPointReader> {
     const passedOver: PassedOverRecoveryPoint[] = [];
     // In a bucket versions and locks keep what is stored, so what does not fit is on its way or a fake, and the point before
@@ -143,6 +145,11 @@ export class StoredVault implements Vault {
     for (const id of await this.#ids(place)) {
       try {
         const found = await findManifest(place, id);
+        if (now !== undefined && isDatedAhead(found.manifest, now)) {
+          failure ??= datedAhead(found.manifest);
+          passedOver.push({ id, code: 'RECOVERY_POINT_DATED_AHEAD' });
+          continue;
+        }
         const missing = mayPassOver ? await missingObjects(place, found.manifest, { depth }) : [];
         if (missing.length === 0) return new StoredRecoveryPointReader(place, found, passedOver);
         failure ??= arriving(id, missing);
@@ -179,6 +186,17 @@ function arriving(id: string, missing: readonly string[]): HoldfastError {
     'RECOVERY_POINT_ARRIVING',
     `recovery point ${id} is not complete here: ${missing.length} objects missing, first ${missing[0] ?? ''}`,
     { hint: 'wait for replication, or restore in the Region where it was made' },
+  );
+}
+
+function datedAhead({ id, startedAt }: Manifest): HoldfastError {
+  return new HoldfastError(
+    'RECOVERY_POINT_DATED_AHEAD',
+    `recovery point ${id} says it was begun at ${startedAt}`,
+    {
+      hint: 'is the clock right where backups run, and here? who else may sign?',
+      detail: { recoveryPointId: id },
+    },
   );
 }
 

@@ -13,14 +13,11 @@ export interface Vault {
   begin(source: string, options?: BeginOptions): Promise<RecoveryPointWriter>;
   /**
    * Reads and checks the manifest (earliest version with a valid signature). `latest` is the newest point that is complete
-   * in this vault, by a look as deep as asked for; newer ones that are not are told by the reader's `passedOver`.
-   * @throws MANIFEST_NOT_FOUND, MANIFEST_SIGNATURE, MANIFEST_INVALID, SOURCE_NOT_FOUND, KEY_MISMATCH; for `latest` RECOVERY_POINT_NOT_FOUND
+   * in this vault, by a look as deep as asked for; newer ones that are not are told by the reader's `passedOver`. With `now`
+   * those are passed over too that are dated ahead of it: for whoever asks how old data is, not what to restore.
+   * @throws MANIFEST_NOT_FOUND, MANIFEST_SIGNATURE, MANIFEST_INVALID, SOURCE_NOT_FOUND, KEY_MISMATCH; for `latest` RECOVERY_POINT_NOT_FOUND, RECOVERY_POINT_ARRIVING, RECOVERY_POINT_DATED_AHEAD
    */
-  open(
-    source: string,
-    id: RecoveryPointId | 'latest',
-    options?: Pick<ListOptions, 'depth'>,
-  ): Promise<RecoveryPointReader>;
+  open(source: string, id: RecoveryPointId | 'latest', options?: OpenOptions): Promise<RecoveryPointReader>;
   /** Sources that have a folder here. Folders whose name no source can have are told to `onStrayFolder` and left out. */
   listSources(options?: { readonly onStrayFolder?: (folder: string) => void }): Promise<string[]>;
   /** Committed recovery points of a source, newest first, each with its state recomputed from the objects in this vault. @throws SOURCE_NOT_FOUND, KEY_MISMATCH */
@@ -130,6 +127,10 @@ export interface ListOptions {
   readonly depth?: 'checked' | 'listed';
   /** Told of each point that is left out because its manifest cannot be used, newest first. */
   readonly onPassedOver?: (point: PassedOverRecoveryPoint) => void;
+}
+
+export interface OpenOptions extends Pick<ListOptions, 'depth'> {
+  readonly now?: Date;
 }
 
 /** `arriving`: manifest here, objects not all; `available`: complete in this vault. */
