@@ -212,6 +212,24 @@ describe('the function that keeps the keys', () => {
     expect(await put(aliased('alias/other'))).toBe('ImplicitlyDenied');
   });
 
+  it('tags a primary for its alias and with nothing else, and sees whether there is a vault', async () => {
+    const standbyKeeper = lab.role(/^holdfast-acme-keep-key-us-west-2$/, standby);
+    const key = `arn:aws:kms:${standby}:${account}:key/mrk-vault`;
+    const keyPolicy = lab.resources.find(
+      ({ type, region }) => type === 'Custom::HoldfastKey' && region === standby,
+    )?.properties['KeyPolicy'];
+    const tag = (name: string) => {
+      const context = { 'aws:TagKeys': [name] };
+      return simulate(standbyKeeper, { action: 'kms:TagResource', resource: key, context }, keyPolicy);
+    };
+    expect(await tag('holdfast-alias')).toBe('Allowed');
+    expect(await tag('owner')).toBe('ImplicitlyDenied');
+    const list = { action: 's3:ListBucket', resource: `arn:aws:s3:::${peerBucket}` };
+    expect(await simulate(standbyKeeper, list)).toBe('Allowed');
+    for (const who of [standbyKeeper, keeper()])
+      expect(await simulate(who, { action: 'kms:ListKeys', resource: '*' })).toBe('Allowed');
+  });
+
   it('makes replicas in its own Region only', async () => {
     const there = lab.resources.find(
       ({ type, region }) => type === 'Custom::HoldfastKey' && region === standby,

@@ -92,6 +92,7 @@ describe('permissions', () => {
       'ec2:DescribeSubnets',
       'ec2:UnassignPrivateIpAddresses',
       'kms:CreateKey',
+      'kms:ListKeys',
       // AWS documents two forms of the ARN of a mute rule, alarm-mute and alarm-mute-rule.
       'cloudwatch:GetAlarmMuteRule',
       'cloudwatch:ListAlarmMuteRules',

@@ -102,6 +102,18 @@ describe('a changed rule', () => {
     expect(await doubts()).toEqual([`rule ${rule} listens for something else`]);
   });
 
+  it('is told when it no longer gets read-only events, of which AssumeRole is one', async () => {
+    const name = 'holdfast-acme-exempt-role-used';
+    const all = 'ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS';
+    const states = Object.fromEntries(seen.rules.map((one) => [one.name, one.state]));
+    expect([states[name], states[rule]]).toEqual([all, 'ENABLED']);
+    ruleWith({ state: 'ENABLED' }, name);
+    expect(await doubts()).toEqual([`rule ${name} is ENABLED instead of ${all}`]);
+    ruleWith({ state: all }, name);
+    ruleWith({ state: all });
+    expect(await doubts()).toEqual([]);
+  });
+
   it('is told when its target is another', async () => {
     const elsewhere = `arn:aws:sns:${region}:999999999999:holdfast-acme-alarms`;
     ruleWith({ targets: [elsewhere] });

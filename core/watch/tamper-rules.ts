@@ -98,7 +98,13 @@ export function tamperRules(about: Watched): TamperRule[] {
       eventName: roleCalls,
       $or: aboutRoles(about),
     }),
-    calls('exempt-role-used', { $or: usesOfRoles(about) }),
+    // AssumeRole is a read-only management event, and so is much of what somebody does who looks around with a role. A rule
+    // that is merely ENABLED gets those of no service.
+    // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html
+    {
+      ...calls('exempt-role-used', { $or: usesOfRoles(about) }),
+      state: 'ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS',
+    },
     {
       // S3 tells of this by itself, without a trail.
       kind: 'vault-object-deleted',

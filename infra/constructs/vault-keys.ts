@@ -45,6 +45,7 @@ export class KeptVaultKeys extends Construct implements VaultKeys {
         properties: {
           KeyPolicy: keyPolicy(props).toJSON(),
           PrimaryRegion: plan.regions.standby,
+          VaultBucket: names.vaultBucket(plan.regions.standby),
           ...own,
           ...reapplied(props.deployment),
         },
@@ -94,6 +95,7 @@ function keeperStatements({ deployment, side }: VaultKeysProps): iam.PolicyState
         'kms:DescribeKey',
         'kms:GetKeyPolicy',
         'kms:GetKeyRotationStatus',
+        'kms:ListResourceTags',
         'kms:EnableKeyRotation',
         'kms:CreateAlias',
       ],
@@ -108,9 +110,31 @@ function keeperStatements({ deployment, side }: VaultKeysProps): iam.PolicyState
       resources: [anyKey],
       conditions: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': aliases } },
     }),
-    // A replica asks for this right as well, in its own Region.
-    new iam.PolicyStatement({ actions: ['kms:CreateKey'], resources: ['*'] }),
-    ...(side.role === 'standby' ? [serviceLinkedRole(plan.account)] : replicaStatements(side, kmsArn)),
+    // A replica asks for the first of these rights as well, in its own Region.
+    new iam.PolicyStatement({ actions: ['kms:CreateKey', 'kms:ListKeys'], resources: ['*'] }),
+    ...(side.role === 'standby'
+      ? primaryStatements(deployment, { anyKey, region: side.region })
+      : replicaStatements(side, kmsArn)),
+  ];
+}
+
+/** A primary is tagged when it is made, and made only where no vault is. */
+function primaryStatements(
+  { plan, names }: Deployment,
+  where: { readonly anyKey: string; readonly region: string },
+): iam.PolicyStatement[] {
+  return [
+    serviceLinkedRole(plan.account),
+    new iam.PolicyStatement({
+      actions: ['kms:TagResource'],
+      resources: [where.anyKey],
+      conditions: { 'ForAllValues:StringEquals': { 'aws:TagKeys': ['holdfast-alias'] } },
+    }),
+    // HeadBucket.
+    new iam.PolicyStatement({
+      actions: ['s3:ListBucket'],
+      resources: [`arn:aws:s3:::${names.vaultBucket(where.region)}`],
+    }),
   ];
 }
 
@@ -147,7 +171,11 @@ function acknowledgeKeeper(role: iam.Role, { deployment, side }: VaultKeysProps)
       'The id of a key is known only once it is made; what could do harm is bound to the aliases or to the own Region.',
     );
   }
-  acknowledge(role, 'AwsSolutions-IAM5[Resource::*]', 'kms:CreateKey knows no resource: there is none yet.');
+  acknowledge(
+    role,
+    'AwsSolutions-IAM5[Resource::*]',
+    'kms:CreateKey knows no resource, as there is none yet, and kms:ListKeys knows none either.',
+  );
 }
 
 /**

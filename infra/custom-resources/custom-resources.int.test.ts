@@ -9,6 +9,8 @@ import {
   GetKeyRotationStatusCommand,
   KMSClient,
   ListKeysCommand,
+  UpdateAliasCommand,
+  CreateKeyCommand,
 } from '@aws-sdk/client-kms';
 import {
   CreateBucketCommand,
@@ -19,6 +21,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type LocalAws, startAws } from '../../sandbox/aws/local-aws.ts';
+import { type FaultyProxy, startFaultyProxy } from '../../core/vault/testing/faulty-proxy.ts';
 import { runCustomResource } from '../testing/run-custom-resource.ts';
 import { handler as keepKey } from './keep-key.handler.ts';
 import { handler as protectTable } from './protect-table.handler.ts';
@@ -118,6 +121,7 @@ describe('keep-key', () => {
     KeySpec: 'SYMMETRIC_DEFAULT',
     KeyPolicy: policy('First'),
     PrimaryRegion: 'us-west-2',
+    VaultBucket: 'holdfast-kept-vault',
     RotationDays: '90',
   };
   const keep = (region: string, change: object = {}, request: 'Create' | 'Update' | 'Delete' = 'Create') =>
@@ -174,6 +178,49 @@ describe('keep-key', () => {
     expect((await keep('us-east-1')).Reason).toContain('is Disabled; it must be Enabled');
   });
 
+  it('gives a primary its alias back, and makes no second one in its place', async () => {
+    const { KeyMetadata } = await west().send(new DescribeKeyCommand({ KeyId: properties.Alias }));
+    const before = await keysIn(west());
+    const update = { physicalId: KeyMetadata?.Arn };
+    await west().send(new DeleteAliasCommand({ AliasName: properties.Alias }));
+    expect(await keep('us-west-2', update, 'Update')).toMatchObject({ PhysicalResourceId: KeyMetadata?.Arn });
+    const again = await west().send(new DescribeKeyCommand({ KeyId: properties.Alias }));
+    expect([again.KeyMetadata?.Arn, await keysIn(west())]).toEqual([KeyMetadata?.Arn, before]);
+
+    const { KeyMetadata: other } = await west().send(new CreateKeyCommand({ MultiRegion: true }));
+    await west().send(new UpdateAliasCommand({ AliasName: properties.Alias, TargetKeyId: other?.KeyId }));
+    expect((await keep('us-west-2', update, 'Update')).Reason).toContain(
+      `leads to ${other?.Arn} and this stack keeps ${KeyMetadata?.Arn}; put it back by aws kms update-alias`,
+    );
+    await west().send(
+      new UpdateAliasCommand({ AliasName: properties.Alias, TargetKeyId: KeyMetadata?.KeyId }),
+    );
+  });
+
+  it('finds a primary by its tag when its alias was never made', async () => {
+    const half = { Alias: 'alias/holdfast-half' };
+    const made = await keep('us-west-2', half);
+    await west().send(new DeleteAliasCommand({ AliasName: half.Alias }));
+    const before = await keysIn(west());
+    expect((await keep('us-west-2', half)).Data?.['Arn']).toBe(made.Data?.['Arn']);
+    expect(await keysIn(west())).toBe(before);
+  });
+
+  it('makes no primary while there is a vault, whose points it could not open', async () => {
+    const s3 = new S3Client({ region: 'us-west-2' });
+    await s3.send(new CreateBucketCommand({ Bucket: properties.VaultBucket }));
+    const before = await keysIn(west());
+    const refused = await keep('us-west-2', { Alias: 'alias/holdfast-lost' });
+    expect(refused).toMatchObject({ Status: 'FAILED' });
+    expect(refused.Reason).toContain(
+      'vault holdfast-kept-vault is there and its key alias/holdfast-lost is not',
+    );
+    expect(refused.Reason).toContain(
+      'aws kms create-alias --region us-west-2 --alias-name alias/holdfast-lost',
+    );
+    expect(await keysIn(west())).toBe(before);
+  });
+
   it('says when the primary is not there yet', async () => {
     const early = await keep('us-east-1', { Alias: 'alias/holdfast-early' });
     expect(early.Reason).toContain('no key alias/holdfast-early in us-west-2');
@@ -181,15 +228,30 @@ describe('keep-key', () => {
 });
 
 describe('protect-table', () => {
+  let proxy: FaultyProxy;
+  beforeAll(async () => {
+    proxy = await startFaultyProxy(aws.endpoint);
+  });
+  afterAll(() => proxy.stop());
+  const viaProxy = async <T>(work: () => Promise<T>) => {
+    vi.stubEnv('AWS_ENDPOINT_URL', proxy.endpoint);
+    return work().finally(() => vi.stubEnv('AWS_ENDPOINT_URL', aws.endpoint));
+  };
+  const silence = (region: string) => {
+    proxy.rule = ({ headers }) =>
+      headers.authorization?.includes(`/${region}/`) === true ? 'reset' : 'pass';
+  };
+  const tableNamed = (TableName: string) => ({
+    TableName,
+    KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' as const }],
+    AttributeDefinitions: [{ AttributeName: 'pk', AttributeType: 'S' as const }],
+    BillingMode: 'PAY_PER_REQUEST' as const,
+  });
+
   it('protects the table in every Region, and leaves it so', async () => {
     const regions = ['us-east-1', 'us-west-2'];
-    const table = {
-      TableName: 'catalogue',
-      KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' as const }],
-      AttributeDefinitions: [{ AttributeName: 'pk', AttributeType: 'S' as const }],
-      BillingMode: 'PAY_PER_REQUEST' as const,
-    };
-    for (const region of regions) await new DynamoDBClient({ region }).send(new CreateTableCommand(table));
+    for (const region of regions)
+      await new DynamoDBClient({ region }).send(new CreateTableCommand(tableNamed('catalogue')));
     const isProtected = async (region: string) =>
       (await new DynamoDBClient({ region }).send(new DescribeTableCommand({ TableName: 'catalogue' }))).Table
         ?.DeletionProtectionEnabled;
@@ -198,5 +260,38 @@ describe('protect-table', () => {
     expect(await runCustomResource(protectTable, 'Update', properties)).toMatchObject({ Status: 'SUCCESS' });
     expect(await runCustomResource(protectTable, 'Delete', properties)).toMatchObject({ Status: 'SUCCESS' });
     expect(await Promise.all(regions.map(isProtected))).toEqual([true, true]);
+  });
+
+  it('is patient with a table that is being changed', async () => {
+    const client = new DynamoDBClient();
+    await client.send(new CreateTableCommand(tableNamed('busy')));
+    let orders = 0;
+    proxy.rule = ({ headers }) => {
+      if (!String(headers['x-amz-target']).endsWith('UpdateTable')) return 'pass';
+      orders += 1;
+      const body = JSON.stringify({ __type: 'ResourceInUseException', message: 'being changed' });
+      return orders === 1 ? { status: 400, body } : 'pass';
+    };
+    const done = await viaProxy(() =>
+      runCustomResource(protectTable, 'Create', { TableName: 'busy', Regions: ['us-east-1'] }),
+    );
+    expect(done).toMatchObject({ Status: 'SUCCESS' });
+    const { Table } = await client.send(new DescribeTableCommand({ TableName: 'busy' }));
+    expect([Table?.DeletionProtectionEnabled, orders]).toEqual([true, 2]);
+  });
+
+  it('passes an update while the other Region is down, and no creation', async () => {
+    await new DynamoDBClient().send(new CreateTableCommand(tableNamed('alone')));
+    const properties = { TableName: 'alone', Regions: ['us-east-1', 'us-west-2'] };
+    silence('us-west-2');
+    const at = (request: 'Create' | 'Update') =>
+      viaProxy(() => runCustomResource(protectTable, request, properties));
+    expect(await at('Update')).toMatchObject({ Status: 'SUCCESS' });
+    expect(await at('Create')).toMatchObject({ Status: 'FAILED' });
+    silence('us-east-1');
+    expect(await at('Update')).toMatchObject({ Status: 'FAILED' });
+    // A Region that answers, and has no such table, is not silent.
+    proxy.rule = () => 'pass';
+    expect((await at('Update')).Reason).toContain('ResourceNotFoundException');
   });
 });

@@ -7,12 +7,21 @@ import {
   GetKeyRotationStatusCommand,
   type KeyMetadata,
   KMSClient,
+  ListResourceTagsCommand,
+  paginateListKeys,
   PutKeyPolicyCommand,
   ReplicateKeyCommand,
 } from '@aws-sdk/client-kms';
+import { HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import canonicalize from 'canonicalize';
 import * as z from 'zod';
-import { type CustomResourceEvent, type CustomResourceResult, oncePermitted, respond } from './respond.ts';
+import {
+  type CustomResourceEvent,
+  type CustomResourceResult,
+  type LambdaContext,
+  oncePermitted,
+  respond,
+} from './respond.ts';
 
 const propertiesSchema = z.object({
   Alias: z.string().startsWith('alias/'),
@@ -20,9 +29,14 @@ const propertiesSchema = z.object({
   KeySpec: z.enum(['SYMMETRIC_DEFAULT', 'ECC_NIST_P256']),
   KeyPolicy: z.record(z.string(), z.unknown()),
   PrimaryRegion: z.string(),
+  /** The vault of the primary's Region. While it is there no new primary is made. */
+  VaultBucket: z.string(),
   RotationDays: z.coerce.number().int().optional(),
 });
 type Properties = z.output<typeof propertiesSchema>;
+
+/** By this tag a key is found again that was made while its alias was not. */
+const aliasTag = 'holdfast-alias';
 
 /**
  * Finds the multi-Region key behind an alias in the function's Region, or makes it: the primary where `PrimaryRegion` is
@@ -30,8 +44,8 @@ type Properties = z.output<typeof propertiesSchema>;
  * could take it over; so a repeated deployment, and one after `cdk destroy`, must look first.
  * https://docs.aws.amazon.com/kms/latest/APIReference/API_ReplicateKey.html
  */
-export async function handler(event: unknown): Promise<void> {
-  await respond(event, keepKey);
+export async function handler(event: unknown, context?: LambdaContext): Promise<void> {
+  await respond(event, keepKey, context);
 }
 
 async function keepKey(event: CustomResourceEvent): Promise<CustomResourceResult> {
@@ -42,21 +56,49 @@ async function keepKey(event: CustomResourceEvent): Promise<CustomResourceResult
   const region = process.env['AWS_REGION'] ?? '';
   const here = new KMSClient({ region, maxAttempts: 8 });
   const behindAlias = await describe(here, properties.Alias);
+  const known = await knownKey(here, event);
+  if (behindAlias !== undefined && known !== undefined && behindAlias.KeyId !== known.KeyId)
+    throw new Error(
+      `alias ${properties.Alias} leads to ${behindAlias.Arn} and this stack keeps ${known.Arn}; put it back by aws kms update-alias --region ${region} --alias-name ${properties.Alias} --target-key-id ${known.KeyId}, and find out who moved it`,
+    );
   const key =
     behindAlias ??
+    known ??
     (region === properties.PrimaryRegion
-      ? await makePrimary(here, properties)
+      ? await findOrMakePrimary(here, region, properties)
       : await findOrMakeReplica(here, region, properties));
   await checkUsable(here, key, properties);
-  if (behindAlias === undefined) {
-    await oncePermitted(() =>
-      here.send(new CreateAliasCommand({ AliasName: properties.Alias, TargetKeyId: key.KeyId })),
-    );
-  }
+  if (behindAlias === undefined) await nameKey(here, key, properties.Alias);
   await setPolicy(here, key, properties);
   if (region === properties.PrimaryRegion) await setRotation(here, key, properties);
   const arn = key.Arn ?? '';
   return { physicalId: arn, data: { Arn: arn } };
+}
+
+/** The key of an earlier deployment, whatever became of its alias. A new one in its place would open nothing that is stored. */
+async function knownKey(
+  client: KMSClient,
+  { RequestType, PhysicalResourceId: arn }: CustomResourceEvent,
+): Promise<KeyMetadata | undefined> {
+  if (RequestType !== 'Update' || arn?.startsWith('arn:') !== true) return undefined;
+  const key = await describe(client, arn);
+  if (key === undefined) throw new Error(`key ${arn} of this stack is gone; nothing is made in its place`);
+  return key;
+}
+
+/** Two calls for one deployment may come here at once; the alias that the other made is as good. */
+async function nameKey(client: KMSClient, key: KeyMetadata, alias: string): Promise<void> {
+  const order = new CreateAliasCommand({ AliasName: alias, TargetKeyId: key.KeyId });
+  try {
+    await oncePermitted(() => client.send(order));
+  } catch (error) {
+    if (!(error instanceof Error && error.name === 'AlreadyExistsException')) throw error;
+    const behind = await describe(client, alias);
+    if (behind?.KeyId !== key.KeyId)
+      throw new Error(
+        `alias ${alias} was given to ${behind?.Arn} meanwhile, not to ${key.Arn}; deploy again`,
+      );
+  }
 }
 
 /** `undefined` when there is none of that name. */
@@ -70,6 +112,66 @@ async function describe(client: KMSClient, keyId: string): Promise<KeyMetadata |
   }
 }
 
+/** @throws when there is no key and a vault whose recovery points are under one */
+async function findOrMakePrimary(
+  client: KMSClient,
+  region: string,
+  properties: Properties,
+): Promise<KeyMetadata> {
+  const tagged = await taggedKeys(client, properties.Alias);
+  if (tagged.length > 1)
+    throw new Error(
+      `${tagged.length} keys have the tag ${aliasTag}=${properties.Alias} (${tagged.join(', ')}) and none has the alias; give it to the one of the vault by ${createAlias(region, properties)}, then deploy again`,
+    );
+  const [only] = tagged;
+  const found = only === undefined ? undefined : await describe(client, only);
+  if (found !== undefined) return found;
+  if (await vaultExists(region, properties.VaultBucket))
+    throw new Error(
+      `vault ${properties.VaultBucket} is there and its key ${properties.Alias} is not: a new key would open nothing that is stored. Find the key (aws kms list-keys --region ${region}, then describe-key), cancel its deletion if need be, give it the alias by ${createAlias(region, properties)}, then deploy again`,
+    );
+  return makePrimary(client, properties);
+}
+
+/** Ids of the Region's keys that were made for an alias. Keys that may not be looked at are none of ours. */
+async function taggedKeys(client: KMSClient, alias: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { Keys = [] } of paginateListKeys({ client }, {})) {
+    for (const { KeyId = '' } of Keys) {
+      if (await hasTag(client, KeyId, alias)) found.push(KeyId);
+    }
+  }
+  return found;
+}
+
+async function hasTag(client: KMSClient, KeyId: string, alias: string): Promise<boolean> {
+  try {
+    const { Tags = [] } = await client.send(new ListResourceTagsCommand({ KeyId }));
+    return Tags.some(({ TagKey, TagValue }) => TagKey === aliasTag && TagValue === alias);
+  } catch (error) {
+    if (error instanceof Error && error.name === 'AccessDeniedException') return false;
+    throw error;
+  }
+}
+
+/** A bucket that may not be looked at exists too. */
+async function vaultExists(region: string, Bucket: string): Promise<boolean> {
+  try {
+    await new S3Client({ region, maxAttempts: 8 }).send(new HeadBucketCommand({ Bucket }));
+    return true;
+  } catch (error) {
+    const status = (error as { readonly $metadata?: { readonly httpStatusCode?: number } }).$metadata
+      ?.httpStatusCode;
+    if (status === 404) return false;
+    if (status === 403) return true;
+    throw error;
+  }
+}
+
+function createAlias(region: string, { Alias }: Properties): string {
+  return `aws kms create-alias --region ${region} --alias-name ${Alias} --target-key-id KEY`;
+}
+
 async function makePrimary(client: KMSClient, properties: Properties): Promise<KeyMetadata> {
   const { KeyMetadata } = await oncePermitted(() =>
     client.send(
@@ -79,6 +181,7 @@ async function makePrimary(client: KMSClient, properties: Properties): Promise<K
         KeyUsage: properties.KeySpec === 'SYMMETRIC_DEFAULT' ? 'ENCRYPT_DECRYPT' : 'SIGN_VERIFY',
         Description: properties.Description,
         Policy: JSON.stringify(properties.KeyPolicy),
+        Tags: [{ TagKey: aliasTag, TagValue: properties.Alias }],
       }),
     ),
   );

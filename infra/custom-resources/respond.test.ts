@@ -57,6 +57,18 @@ describe('respond', () => {
     });
   });
 
+  it('answers before the time of the function is over, whatever the work waits for', async () => {
+    const context = (left: number) => ({ getRemainingTimeInMillis: () => left });
+    await respond(event(), () => new Promise(() => undefined), context(10_050));
+    expect(answers.at(-1)?.body).toMatchObject({
+      Status: 'FAILED',
+      PhysicalResourceId: 'before',
+      Reason: expect.stringContaining('deploy again'),
+    });
+    await respond(event(), async () => ({ physicalId: 'here' }), context(60_000));
+    expect(answers.at(-1)?.body).toMatchObject({ Status: 'SUCCESS', PhysicalResourceId: 'here' });
+  });
+
   it('fails when CloudFormation refuses the answer, so that Lambda tries again', async () => {
     status = 403;
     await expect(respond(event(), async () => ({ physicalId: 'here' }))).rejects.toThrow(

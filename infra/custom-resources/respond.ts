@@ -35,16 +35,25 @@ export async function oncePermitted<T>(
   }
 }
 
+/** What Lambda hands over beside the event, as far as it is used. */
+export interface LambdaContext {
+  getRemainingTimeInMillis(): number;
+}
+
+/** Left of the function's time for the answer itself. */
+const answerMilliseconds = 10_000;
+
 /**
- * Answers CloudFormation whatever happens: an unanswered custom resource holds its stack for an hour. Safe to be called
- * twice with the same event; CloudFormation takes the first answer.
+ * Answers CloudFormation whatever happens, and before the function's time is over: an unanswered custom resource holds its
+ * stack for an hour. Safe to be called twice with the same event; CloudFormation takes the first answer.
  */
 export async function respond(
   input: unknown,
   work: (event: CustomResourceEvent) => Promise<CustomResourceResult>,
+  context?: LambdaContext,
 ): Promise<void> {
   const event = customResourceEventSchema.parse(input);
-  const answer = await work(event).then(
+  const answer = await inTime(work(event), context).then(
     (result) => ({ Status: 'SUCCESS', PhysicalResourceId: result.physicalId, Data: result.data ?? {} }),
     (error: unknown) => ({
       Status: 'FAILED',
@@ -58,6 +67,23 @@ export async function respond(
     body: JSON.stringify({ ...answer, StackId, RequestId, LogicalResourceId }),
     // The signature of the URL covers an empty content type.
     headers: { 'content-type': '' },
+    signal: AbortSignal.timeout(answerMilliseconds / 2),
   });
   if (!response.ok) throw new Error(`CloudFormation refused the answer with ${response.status}`);
+}
+
+async function inTime<T>(work: Promise<T>, context: LambdaContext | undefined): Promise<T> {
+  if (context === undefined) return work;
+  const milliseconds = Math.max(0, context.getRemainingTimeInMillis() - answerMilliseconds);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(
+      () =>
+        reject(
+          new Error(`not done within the ${Math.round(milliseconds / 1000)} s of the function; deploy again`),
+        ),
+      milliseconds,
+    );
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

@@ -7,7 +7,13 @@ import {
 } from '@aws-sdk/client-s3';
 import canonicalize from 'canonicalize';
 import * as z from 'zod';
-import { type CustomResourceEvent, type CustomResourceResult, oncePermitted, respond } from './respond.ts';
+import {
+  type CustomResourceEvent,
+  type CustomResourceResult,
+  type LambdaContext,
+  oncePermitted,
+  respond,
+} from './respond.ts';
 
 const propertiesSchema = z.object({
   Bucket: z.string(),
@@ -20,8 +26,8 @@ const propertiesSchema = z.object({
 type Properties = z.output<typeof propertiesSchema>;
 
 /** Sets a bucket's replication, as the bucket's own stack would if the destination had existed then. */
-export async function handler(event: unknown): Promise<void> {
-  await respond(event, setReplication);
+export async function handler(event: unknown, context?: LambdaContext): Promise<void> {
+  await respond(event, setReplication, context);
 }
 
 async function setReplication(event: CustomResourceEvent): Promise<CustomResourceResult> {

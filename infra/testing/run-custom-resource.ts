@@ -12,7 +12,10 @@ export interface CustomResourceAnswer {
 export async function runCustomResource(
   handler: (event: unknown) => Promise<void>,
   request: 'Create' | 'Update' | 'Delete',
-  properties: Readonly<Record<string, unknown>>,
+  {
+    physicalId = 'before',
+    ...properties
+  }: Readonly<Record<string, unknown>> & { readonly physicalId?: string },
 ): Promise<CustomResourceAnswer> {
   let answer: CustomResourceAnswer | undefined;
   const server = http.createServer((incoming, response) => {
@@ -31,7 +34,7 @@ export async function runCustomResource(
       StackId: 'stack',
       RequestId: 'request',
       LogicalResourceId: 'Resource',
-      ...(request !== 'Create' && { PhysicalResourceId: 'before' }),
+      ...(request !== 'Create' && { PhysicalResourceId: physicalId }),
       ResourceProperties: properties,
     });
   } finally {
