@@ -12,6 +12,7 @@ import { planDocumentSchema, type PlanDocument } from './plan-schema.ts';
 import { largestPlanBytes, placeFinding, type PlanText, readDocument } from './read-document.ts';
 import { resolvePlan } from './resolve-plan.ts';
 import { schemaFindings, valueAt } from './schema-findings.ts';
+import { regionNotes } from './region-notes.ts';
 import { lockNotes, readBreakGlassKey, tierNotes } from './vault-rules.ts';
 
 /** What is to be said about a plan file: the plan when there are no problems, else all of them in the file's order. */
@@ -159,9 +160,12 @@ function notesOf(text: PlanText, document: PlanDocument, plan: Plan): PlanNote[]
       ),
     );
   return [
-    ...[...lockNotes(document), ...connectionNotes(document), ...tierNotes(document)].map(
-      ({ path, message }) => note(path, message),
-    ),
+    ...[
+      ...regionNotes(plan),
+      ...lockNotes(document),
+      ...connectionNotes(document),
+      ...tierNotes(document),
+    ].map(({ path, message }) => note(path, message)),
     ...assumed,
     ...kept,
   ];

@@ -261,6 +261,20 @@ describe('IAM database authentication', () => {
   });
 });
 
+describe('the Regions', () => {
+  const notes = (primary: string, standby: string) =>
+    check(change('regions', { primary, standby })).notes.filter(({ path }) => path === 'regions');
+
+  it("come with a warning when IAM's calls are told of in neither", () => {
+    expect(notes('eu-central-1', 'eu-west-1').map(({ message }) => message)).toEqual([
+      expect.stringMatching(
+        /roles-changed stays silent.*us-east-1.*aws\.iam.*arn:aws:events:eu-central-1:\d{12}:event-bus\/default/,
+      ),
+    ]);
+    expect([...notes('us-east-1', 'eu-west-1'), ...notes('eu-west-1', 'us-east-1')]).toEqual([]);
+  });
+});
+
 describe('the lock', () => {
   const lockNotes = (lock: string | undefined) =>
     check(change('vault.lock', lock)).notes.filter(({ path }) => path === 'vault.lock');

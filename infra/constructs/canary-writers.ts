@@ -68,6 +68,7 @@ class CanaryWriter extends Construct {
         NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
       },
       timeout: Duration.seconds(75),
+      staleAfter: Duration.minutes(1),
       memorySizeMb: 256,
       network: deployment.plan.network[side.region],
     });

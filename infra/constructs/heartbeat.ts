@@ -37,6 +37,7 @@ export class Heartbeat extends Construct {
       functionName: deployment.names.lambda('heartbeat'),
       description: 'Tells an address outside the account that alarms and recovery points are in order',
       environment,
+      staleAfter: Duration.minutes(5),
     });
     this.#allow(props, fn);
     grantSecrets(

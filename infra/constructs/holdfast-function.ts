@@ -24,6 +24,13 @@ export interface HoldfastFunctionProps {
   readonly roleName?: string;
   /** Name of its log group, below the plan's. @default - the bundle's */
   readonly logName?: string;
+  /**
+   * For what a schedule starts: a run that has not begun by then is not begun, and one that failed is not tried again, for
+   * the next is the better second try. Lambda queues what Scheduler and EventBridge start, and would try twice more within
+   * six hours: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html. At least a minute.
+   * @default - Lambda's own, for what a state machine or CloudFormation starts
+   */
+  readonly staleAfter?: Duration;
   /** Where it runs. @default - outside any VPC, with a way to the Internet */
   readonly network?: NetworkPlan | undefined;
 }
@@ -74,6 +81,7 @@ export class HoldfastFunction extends Construct {
       timeout: props.timeout ?? Duration.minutes(1),
       memorySize: props.memorySizeMb ?? 512,
       environment: present(props.environment ?? {}),
+      ...(props.staleAfter !== undefined && { maxEventAge: props.staleAfter, retryAttempts: 0 }),
     });
     if (props.network !== undefined) this.#join(props.network, props.functionName);
     // The first invocation must find its permissions in place.

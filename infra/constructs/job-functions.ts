@@ -75,6 +75,7 @@ export class JobFunctions extends Construct {
       description: "Reports the age of each source's newest whole recovery point",
       environment: watch,
       timeout: Duration.minutes(4),
+      staleAfter: Duration.minutes(5),
     });
     this.#allowVaults(props);
     this.#allowCatalog(props);
@@ -89,6 +90,7 @@ export class JobFunctions extends Construct {
       readonly environment: Readonly<Record<string, string | undefined>>;
       readonly timeout?: Duration;
       readonly memorySizeMb?: number;
+      readonly staleAfter?: Duration;
     },
   ): HoldfastFunction {
     const { deployment } = props;

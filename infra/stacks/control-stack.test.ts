@@ -54,6 +54,22 @@ describe('schedules', () => {
     }
   });
 
+  // Lambda tries what it queued twice more, up to six hours later.
+  it('start nothing twice and nothing late', () => {
+    for (const region of regions) {
+      const settings = inRegion(region, 'AWS::Lambda::EventInvokeConfig').map((one) => [
+        one['FunctionName'],
+        one['MaximumRetryAttempts'],
+        one['MaximumEventAgeInSeconds'],
+      ]);
+      expect(settings.toSorted()).toEqual([
+        [expect.stringMatching(/Canar/), 0, 60],
+        [expect.stringMatching(/deadman/i), 0, 300],
+        [expect.stringMatching(/heartbeat/i), 0, 300],
+      ]);
+    }
+  });
+
   it('ask the dead man every five minutes', () => {
     for (const region of regions) {
       const rule = inRegion(region, 'AWS::Events::Rule').find(
