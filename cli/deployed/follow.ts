@@ -92,10 +92,15 @@ async function jobOf(
   return catalog.getJob({ source, id: idFor('job', { arn: executionArn, startedAt }) });
 }
 
-function ended(followed: Followed, execution: ExecutionState, job: Job | undefined): CommandResult {
+/** How a job ended, once its execution has. An execution alone proves nothing: the job says what was done. */
+export function ended(followed: Followed, execution: ExecutionState, job: Job | undefined): CommandResult {
   const { executionArn } = followed;
   if (job === undefined || job.state === 'pending' || job.state === 'running')
-    return endedUnrecorded(followed, execution);
+    return endedUnrecorded(
+      followed,
+      execution,
+      job === undefined ? 'no job is recorded' : `its job ${job.id} is still ${job.state}`,
+    );
   switch (job.state) {
     case 'completed':
       return {
@@ -121,11 +126,22 @@ function ended(followed: Followed, execution: ExecutionState, job: Job | undefin
 }
 
 /** Of an execution that had no job, or could not say how its job ended. */
-function endedUnrecorded({ executionArn, source, kind }: Followed, execution: ExecutionState): CommandResult {
+function endedUnrecorded(
+  { executionArn, source, kind }: Followed,
+  execution: ExecutionState,
+  found: string,
+): never {
   const { status, error, cause } = execution;
   switch (status) {
     case 'SUCCEEDED':
-      return { json: { state: 'completed', executionArn, source }, text: `${kind} of ${source} is done` };
+      throw failure(
+        'ILLEGAL_TRANSITION',
+        `the execution of the ${kind} of ${source} succeeded, but ${found}`,
+        {
+          hint: `holdfast jobs --source ${source}; does the catalogue of another Region say more? it was ${executionArn}`,
+          executionArn,
+        },
+      );
     case 'ABORTED':
       throw failure('JOB_ABORTED', `the execution was stopped${cause ? `: ${cause}` : ''}`, {
         hint: `who stopped it in Step Functions? it can be started again at once; it was ${executionArn}`,

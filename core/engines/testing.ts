@@ -81,7 +81,7 @@ export class TestStore {
       source: 'test-source',
       type: 'full',
       startedAt: new Date(0).toISOString(),
-      finishedAt: new Date(0).toISOString(),
+      finishedAt: new Date().toISOString(),
       items: this.items,
       totals: {
         items: this.items.length,

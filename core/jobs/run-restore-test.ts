@@ -117,10 +117,13 @@ async function conclude(
     seconds: secondsSince(begun, now()),
     ...(verdict !== undefined && { verdict }),
   };
-  if (verdict !== undefined) await recordWithPoint(context, verdict, findings);
   if (error === undefined) {
+    // A point has passed only when its job has ended well: what aborts between leaves a test too few, never one too many.
     await persist(() => catalog.complete(job, recordable(result), now()));
+    await recordWithPoint(context, 'PASSED', findings);
   } else {
+    // The other way round: an earlier PASSED must not outlive a failure that could not be written with its job.
+    if (verdict !== undefined) await recordWithPoint(context, verdict, findings);
     await persist(() => catalog.fail(job, { error: jobErrorOf(error), result: recordable(result) }, now()));
   }
   return result;

@@ -77,8 +77,9 @@ export class StoredRecoveryPointWriter implements RecoveryPointWriter {
   async commit(facts: ManifestFacts): Promise<Manifest> {
     if (this.#running.size > 0) throw misuse(`${this.#running.size} items are still being stored`);
     this.#pipeline.signal.throwIfAborted();
+    // Before the signature, after which `abort` leaves everything where it is.
+    if (this.#signed === undefined) await bindVaultKey(this.#options.place);
     this.#signed ??= await signManifest(await this.#manifest(facts), this.#options.place.keys);
-    await bindVaultKey(this.#options.place);
     const bytes = manifestBytes(this.#signed);
     const key = manifestKey(this.source, this.id);
     const { store } = this.#options.place;

@@ -72,6 +72,17 @@ describe('a vault with a key file', () => {
     expect((await backUp(await open('second'), 'shop-db')).source).toBe('shop-db');
   });
 
+  it('refuses the manifest of a first backup that began together with another one and ended after it', async () => {
+    const [first, second] = [await open('first'), await open('second')];
+    const late = await second.begin('b-db');
+    const manifest = await backUp(first, 'a-db');
+    const before = everything();
+    await expect(late.commit(facts)).rejects.toMatchObject({ code: 'KEY_MISMATCH' });
+    await late.abort();
+    expect(everything()).toEqual(before);
+    expect((await first.open('a-db', 'latest')).manifest.id).toBe(manifest.id);
+  });
+
   it('lets one of two first backups win', async () => {
     const writers = [await (await open('first')).begin('a-db'), await (await open('second')).begin('b-db')];
     const ends = await Promise.allSettled(writers.map((writer) => writer.commit(facts)));

@@ -55,16 +55,23 @@ export async function requireVaultKey({ store, keys }: KeyedStore): Promise<void
   );
 }
 
-/** Binds a vault to its key; safe to call again. @throws KEY_MISMATCH also when another writer was first */
+/**
+ * Binds a vault to its key; safe to call again. Whatever the record says afterwards counts, for another writer may have been
+ * first a moment or hours ago. @throws KEY_MISMATCH then
+ */
 export async function bindVaultKey(place: KeyedStore): Promise<void> {
   const { store, keys } = place;
-  if (keys.id === undefined || (await store.head({ key: vaultKeyObject })) !== undefined) return;
-  const text = `${JSON.stringify({ schemaVersion: 1, keyId: keys.id })}\n`;
+  if (keys.id === undefined) return;
+  if ((await store.head({ key: vaultKeyObject })) === undefined) await recordKey(store, keys.id);
+  await requireVaultKey(place);
+}
+
+async function recordKey(store: ObjectStore, keyId: string): Promise<void> {
+  const text = `${JSON.stringify({ schemaVersion: 1, keyId })}\n`;
   try {
     await store.create(vaultKeyObject, asStream(text), { kind: 'manifest' });
   } catch (error) {
     if (!isHoldfastError(error, 'OBJECT_EXISTS')) throw error;
-    await requireVaultKey(place);
   }
 }
 

@@ -1,7 +1,8 @@
 import { type Canary, type CanaryKey, recordedCanarySchema, verifyCanary } from '../../canary/canary.ts';
-import type { Reach } from '../../canary/reach.ts';
+import { type Reach, snapshotReach } from '../../canary/reach.ts';
 import type { Manifest } from '../../vault/manifest.ts';
 import type { CheckResult } from '../engine.ts';
+import { isAhead } from '../../clock-skew.ts';
 import { readCanaries } from './canary.ts';
 import type { Session } from './session.ts';
 
@@ -12,13 +13,16 @@ export interface CanaryFindings {
   readonly recoveredTo?: Reach;
 }
 
-/** The newest canary is the one that the snapshot had, and is genuine. */
+/**
+ * The newest canary is the one that the snapshot had, and is genuine. What a snapshot holds was written before it: a genuine
+ * row of a later time is of a writer whose clock is wrong, or of a thief with the key, and measures nothing.
+ */
 export async function checkCanary(
   session: Session,
-  recorded: NonNullable<Manifest['canary']>,
+  manifest: Pick<Manifest, 'canary' | 'position' | 'startedAt' | 'finishedAt'>,
   key: CanaryKey | undefined,
 ): Promise<CanaryFindings> {
-  const expected = recordedCanarySchema.parse(recorded);
+  const expected = recordedCanarySchema.parse(manifest.canary);
   const rows = await readCanaries(session, expected.schema);
   const [newest] = rows;
   const isSame = newest?.seq === expected.seq && newest.writtenAt.toISOString() === expected.writtenAt;
@@ -32,6 +36,9 @@ export async function checkCanary(
   const verdicts = rows.map((row) => ({ row, verdict: verifyCanary(key, row) }));
   const genuine = verdicts.find(({ verdict }) => verdict === 'valid')?.row;
   const [first] = verdicts;
+  const limit = latestPossible(manifest);
+  if (genuine !== undefined && isAhead(genuine.writtenAt, limit))
+    return tooLate(genuine, { limit, isNewest: first?.verdict === 'valid' });
   const recoveredTo =
     genuine === undefined
       ? {}
@@ -44,6 +51,25 @@ export async function checkCanary(
     genuine === undefined ? '' : `; the newest genuine one is ${nameOf(genuine)}`
   }`;
   return { check: { ok: false, detail }, notChecked: [], ...recoveredTo };
+}
+
+/** The snapshot's time is of the server's clock, the point's end of the task's: a row is later than neither. */
+function latestPossible(manifest: Pick<Manifest, 'position' | 'startedAt' | 'finishedAt'>): Date {
+  const snapshot = Date.parse(snapshotReach(manifest).at);
+  return new Date(Math.min(snapshot, Date.parse(manifest.finishedAt)));
+}
+
+function tooLate(
+  row: Canary,
+  { limit, isNewest }: { readonly limit: Date; readonly isNewest: boolean },
+): CanaryFindings {
+  const detail = `the canary ${nameOf(row)} is later than the snapshot of ${limit.toISOString()} that holds it`;
+  return {
+    check: { ok: isNewest, detail: isNewest ? detail : `${detail}, and newer rows carry no valid signature` },
+    notChecked: [
+      `canary: ${detail}: the writer's clock is wrong, or somebody else has the key, so loss is measured by the snapshot only`,
+    ],
+  };
 }
 
 function unsigned(same: string, why: string): CanaryFindings {

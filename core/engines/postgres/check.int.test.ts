@@ -127,6 +127,25 @@ describe('content checks', () => {
     expect(other.checks.every(({ ok }) => ok)).toBe(true);
   });
 
+  it('measure by the snapshot when the canary is later than it could be, and say so', async () => {
+    const at = (snapshotTime: string, finishedAt = manifest.finishedAt) =>
+      report({
+        connection: source,
+        manifest: { ...manifest, finishedAt, position: { ...manifest.position, snapshotTime } },
+      });
+    const near = await at('2026-01-01T00:00:50.123Z');
+    expect(near.recoveredTo).toEqual({ at: '2026-01-01T00:01:00.123Z', by: 'canary' });
+    const ahead = await at('2026-01-01T00:00:50.122Z');
+    expect(ahead.recoveredTo).toEqual({ at: '2026-01-01T00:00:50.122Z', by: 'snapshot' });
+    expect(ahead.notChecked).toEqual([
+      expect.stringMatching(
+        /^canary: the canary number 60 .* is later than the snapshot .* measured by the snapshot only$/,
+      ),
+    ]);
+    const afterEnd = await at('2026-02-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z');
+    expect(afterEnd.recoveredTo.by).toBe('snapshot');
+  });
+
   it('find a canary that somebody without the key wrote, and measure by the newest genuine one', async () => {
     const forged = await damaged(
       `INSERT INTO holdfast.canary SELECT 61, '2026-06-01', signature FROM holdfast.canary WHERE seq = 60;

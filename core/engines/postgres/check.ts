@@ -43,7 +43,7 @@ export async function checkPostgres(
       checks.push([
         'canary',
         async () => {
-          canaryFindings = await checkCanary(session, canary, context.canaryKey);
+          canaryFindings = await checkCanary(session, context.manifest, context.canaryKey);
           return canaryFindings.check;
         },
       ]);
