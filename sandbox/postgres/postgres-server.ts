@@ -15,7 +15,7 @@ export type PostgresMajor = 14 | 15 | 16 | 17 | 18;
 export interface PostgresServerOptions {
   /** @default 18 */
   readonly major?: PostgresMajor;
-  /** A directory that is empty or holds an earlier cluster of the same major. @default a new temporary one, deleted by `destroy` */
+  /** A directory that is empty or holds an earlier cluster of the same major. @default a new temporary one, in memory if there is room, deleted by `destroy` */
   readonly dataDirectory?: string;
   /** @default a free one */
   readonly port?: number;
@@ -74,7 +74,8 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   const major = options.major ?? 18;
   const cluster: Cluster = {
     bin: postgresBinDirectory(major),
-    dataDirectory: options.dataDirectory ?? fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-postgres-')),
+    dataDirectory:
+      options.dataDirectory ?? fs.mkdtempSync(path.join(placeForClusters(), 'holdfast-postgres-')),
     port: options.port ?? (await freePort()),
     password: options.password ?? 'sandbox',
     user: serverUser(),
@@ -87,6 +88,16 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   await waitUntilReady(cluster, child);
   return handle(cluster, major, { child, exited });
+}
+
+const memoryDisk = '/dev/shm';
+const roomBytes = 8 * 1024 ** 3;
+
+/** In memory, where there is plenty: a cluster is made in half the time, and a database in a quarter. */
+function placeForClusters(): string {
+  if (!fs.existsSync(memoryDisk) || os.freemem() < roomBytes) return os.tmpdir();
+  const { bavail, bsize } = fs.statfsSync(memoryDisk);
+  return bavail * bsize < roomBytes ? os.tmpdir() : memoryDisk;
 }
 
 interface Cluster {

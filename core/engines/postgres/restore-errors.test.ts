@@ -36,6 +36,27 @@ describe('errors of pg_restore', () => {
     ]);
   });
 
+  it('belong to their entries when another job writes before the line feed of a command', () => {
+    const named = (id: number) =>
+      tocEntry(id, ['CONSTRAINT', 'public', `t${id} k`], {
+        definition: `ALTER TABLE ONLY public.t${id}\n    ADD CONSTRAINT k UNIQUE (a);\n`,
+      });
+    const lines = [
+      'pg_restore: from TOC entry 1; 2606 1 CONSTRAINT t1 k someone',
+      'pg_restore: from TOC entry 2; 2606 2 CONSTRAINT t2 k someone',
+      'pg_restore: pg_restore: error: error: could not execute query: ERROR:  first',
+      'Command was: ALTER TABLE ONLY public.t1',
+      '    ADD CONSTRAINT k UNIQUE (a);could not execute query: ERROR:  second',
+      'Command was: ALTER TABLE ONLY public.t2',
+      '    ADD CONSTRAINT k UNIQUE (a);pg_restore: finished item 9 INDEX x',
+      '',
+    ];
+    expect(errorsOf(lines, [named(1), named(2)]).map(([id, , , message]) => [id, message])).toEqual([
+      [1, 'first'],
+      [2, 'second'],
+    ]);
+  });
+
   it('belong to the entry that pg_restore named, and tell its definition from its owner', () => {
     const table = tocEntry(7, ['TABLE', 'public', 't'], {
       definition: 'CREATE TABLE public.t (\n    a integer\n);\n',

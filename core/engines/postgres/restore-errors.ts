@@ -48,6 +48,14 @@ export class ErrorLog {
   }
 
   add(line: string): void {
+    const next = line.startsWith('pg_restore: ') ? 0 : line.search(nextFailure);
+    if (next > 0) {
+      this.#addPiece(line.slice(0, next));
+      this.#addPiece(line.slice(next));
+    } else this.#addPiece(line);
+  }
+
+  #addPiece(line: string): void {
     const ignored = /errors ignored on restore: (\d+)/.exec(line)?.[1];
     if (ignored !== undefined) this.#ignored = Number(ignored);
     const entries = [...line.matchAll(/from TOC entry (\d+);/g)].map(([, id]) => Number(id));
@@ -67,13 +75,13 @@ export class ErrorLog {
     // A grant by a user who may not give it is no error for the server.
     const notGiven = /WARNING: +((?:no|not all) privileges (?:were|could).*)$/s.exec(line)?.[1];
     if (notGiven !== undefined) this.notices.push(notGiven);
-    const command = /^Command was: (.*)$/s.exec(line)?.[1];
+    const command = /^Command was: (.*)$/s.exec(line)?.[1]?.replace(othersWork, '');
     if (command !== undefined) {
       this.#open = this.#last.find((error) => error.command === '');
       if (this.#open !== undefined) this.#open.command = command;
     } else if (line.startsWith('pg_restore: ')) this.#open = undefined;
     else if (this.#open !== undefined && this.#open.command.length < 4 * quotedBytes)
-      this.#open.command += `\n${line}`;
+      this.#open.command += `\n${line.replace(othersWork, '')}`;
   }
 
   /** What ended the work of pg_restore itself: its connection, or a full disk. Everything else it passes over. */
@@ -133,6 +141,11 @@ function isFatal(said: string): boolean {
 /** What pg_restore says of its work; a job's may come behind the word that leads another's error. */
 const narration =
   /^(?:finished|launching|skipping|processing|creating|dropping|entering|reducing|connecting|setting|executing|disabling|enabling|from TOC|while|table ".*" could not be created)\b/s;
+
+/** Behind a command, whose line feed is a piece of its own: another job's failure, and what another says of its work. */
+const nextFailure = /(?:pg_restore: |error: )*could not execute query: /;
+const othersWork =
+  /(?:pg_restore: |error: )+(?:(?:finished|launching|processing|creating|while|from TOC)\b.*)?$/s;
 
 /**
  * Parallel jobs share one standard error, and pg_restore writes a line in pieces: two jobs that fail at once leave one line

@@ -26,8 +26,9 @@ export class Harness {
   static async start(
     major: PostgresMajor = 18,
     settings: Readonly<Record<string, string>> = {},
+    { trust = false } = {},
   ): Promise<Harness> {
-    return new Harness(await startPostgres({ major, settings }));
+    return new Harness(await startPostgres({ major, settings, trust }));
   }
 
   /** A new, empty database. */

@@ -18,7 +18,6 @@ import { type HostileSchema, hostileSchema } from './schema.ts';
 
 /** How a hostile source came back by us, beside how it came back by `pg_dump -Fc | pg_restore`. */
 export interface Comparison {
-  readonly seed: number;
   /** Statements that the source's server took, of all. */
   readonly accepted: number;
   readonly statements: number;
@@ -40,14 +39,14 @@ interface OursRestored extends Restored {
   readonly empty: ReadonlySet<string>;
 }
 
-/** Makes the source of a seed, brings it back in both ways and compares catalogue, rows and what was named. */
-export async function compareWithControl(harness: Harness, seed: number): Promise<Comparison> {
-  const schema = hostileSchema(seed);
+/** Makes the source of some seeds, brings it back in both ways and compares catalogue, rows and what was named. */
+export async function compareWithControl(harness: Harness, seeds: readonly number[]): Promise<Comparison> {
+  const schema = hostileSchema(seeds);
   const made: PostgresConnection[] = [];
   const database = async (name: string) => {
     const connection = await createDatabase(
       harness,
-      `${name}_${seed}_${randomBytes(3).toString('hex')}`,
+      `${name}_${seeds[0]}_${randomBytes(3).toString('hex')}`,
       schema,
     );
     made.push(connection);
@@ -56,7 +55,7 @@ export async function compareWithControl(harness: Harness, seed: number): Promis
   try {
     const source = await database('source');
     const accepted = await fill(source, schema);
-    const control = await byControl(harness, source, await database('control'));
+    const control = await byControl(harness, schema, [source, await database('control')]);
     const ours = await byUs(harness, source, await database('ours'));
     const differences = [
       ...differencesOf('fault', ours.faults, control.faults),
@@ -69,7 +68,7 @@ export async function compareWithControl(harness: Harness, seed: number): Promis
       ...(ours.dump === control.dump ? [] : ['the dumps differ']),
     ];
     const faults = control.faults.size + control.lost.size;
-    return { seed, accepted, statements: schema.statements.length, faults, differences };
+    return { accepted, statements: schema.statements.length, faults, differences };
   } finally {
     const names = made.map(({ dbname }) => `DROP DATABASE IF EXISTS ${quoteIdentifier(dbname)} WITH (FORCE)`);
     await asAdmin(harness, names);
@@ -124,12 +123,14 @@ async function fill(source: PostgresConnection, { statements, encoding }: Hostil
 
 async function byControl(
   harness: Harness,
-  source: PostgresConnection,
-  target: PostgresConnection,
+  { encoding }: HostileSchema,
+  [source, target]: readonly [PostgresConnection, PostgresConnection],
 ): Promise<Restored> {
+  // As ours: names of another encoding are compared in UTF-8.
+  const spoken = encoding === 'SQL_ASCII' ? encoding : 'UTF8';
   const file = path.join(os.tmpdir(), `holdfast-control-${target.dbname}.dump`);
   try {
-    await run(harness, ['pg_dump', '-Fc', '-Z0', '--no-sync', '-f', file], source);
+    await run(harness, ['pg_dump', '-Fc', '-Z0', '--no-sync', '-E', spoken, '-f', file], source);
     const { stderr } = await run(harness, ['pg_restore', '--verbose', '-d', target.dbname, file], target, 1);
     const entries = new Map(
       readTableOfContents(await readFile(file), textOfBytes).map((entry) => [entry.id, entry]),

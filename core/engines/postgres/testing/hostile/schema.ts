@@ -41,13 +41,25 @@ const makers = [
   makeChild,
 ];
 
-/** A database of random objects that hang on each other, with hostile names; the same for the same seed. */
-export function hostileSchema(seed: number): HostileSchema {
-  const [draw] = fc.sample(fc.gen(), { seed, numRuns: 1 });
-  if (draw === undefined) throw new Error('fast-check gave nothing');
-  const dice = new Dice(draw);
-  const encoding = dice.pick(['UTF8', 'UTF8', 'UTF8', 'UTF8', 'LATIN1', 'SQL_ASCII'] as const);
-  dice.isInBytes = encoding === 'SQL_ASCII';
+/**
+ * A database of random objects that hang on each other, with hostile names; the same for the same seeds. Objects of different
+ * seeds share the database and nothing else; the first one decides its encoding.
+ */
+export function hostileSchema(seeds: readonly number[]): HostileSchema {
+  let encoding: HostileSchema['encoding'] | undefined;
+  const statements = seeds.flatMap((seed, place) => {
+    const [draw] = fc.sample(fc.gen(), { seed, numRuns: 1 });
+    if (draw === undefined) throw new Error('fast-check gave nothing');
+    const dice = new Dice(draw, 'nopqrstu'.charAt(place));
+    const wanted = dice.pick(['UTF8', 'UTF8', 'UTF8', 'UTF8', 'LATIN1', 'SQL_ASCII'] as const);
+    encoding ??= wanted;
+    dice.isInBytes = encoding === 'SQL_ASCII';
+    return statementsOf(seed, dice);
+  });
+  return { encoding: encoding ?? 'UTF8', statements };
+}
+
+function statementsOf(seed: number, dice: Dice): readonly string[] {
   // Roles are of the server: their names carry the seed.
   const roles = [`r${seed} "odd`, `R${seed}; --`];
   const m = new Model(dice, roles);
@@ -61,5 +73,5 @@ export function hostileSchema(seed: number): HostileSchema {
   makeTable(m);
   for (let count = dice.number(8, 25); count > 0; count -= 1) dice.pick(makers)(m);
   if (dice.once(2)) for (let count = dice.number(1, 3); count > 0; count -= 1) breakSomething(m);
-  return { encoding, statements: m.statements };
+  return m.statements;
 }

@@ -7,10 +7,13 @@ export class Dice {
   /** Where the server knows no encoding names may hold any bytes. */
   isInBytes = false;
   readonly #draw: GeneratorValue;
+  readonly #letter: string;
   #count = 0;
 
-  constructor(draw: GeneratorValue) {
+  /** `letter` leads the names, so that those of two dice differ. */
+  constructor(draw: GeneratorValue, letter: string) {
     this.#draw = draw;
+    this.#letter = letter;
   }
 
   number(from: number, to: number): number {
@@ -33,7 +36,7 @@ export class Dice {
   /** A name that nothing else has, often one that breaks what does not quote. */
   name(): string {
     this.#count += 1;
-    const plain = `n${this.#count}`;
+    const plain = `${this.#letter}${this.#count}`;
     const hostile = [
       plain,
       plain,
