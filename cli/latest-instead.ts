@@ -15,6 +15,7 @@ const nothingToTake: ReadonlySet<ErrorCode> = new Set([
   'RECOVERY_POINT_NOT_FOUND',
   'MANIFEST_SIGNATURE',
   'MANIFEST_INVALID',
+  'MANIFEST_TOO_NEW',
 ]);
 
 /** `verify latest` looks at the newest point, however it stands; a restore may have to take an older one. */

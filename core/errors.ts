@@ -39,6 +39,9 @@ export const errorCatalogue = {
   ARCHIVED: refused('the object is in an archive tier and must be thawed first'),
   MANIFEST_NOT_FOUND: notFound('the recovery point has no manifest: it never finished, or does not exist'),
   MANIFEST_INVALID: failed('a manifest cannot be read or does not fit its schema'),
+  MANIFEST_TOO_NEW: refused(
+    'a recovery point was written by a newer version of Holdfast, in a form that this one would read wrong',
+  ),
   MANIFEST_SIGNATURE: failed('no version of the manifest carries a valid signature'),
   MANIFEST_CONFLICT: failed('another writer stored a different manifest under this recovery point'),
   MANIFEST_CHAIN_GAP: failed('the manifest names a predecessor that is under retention but missing'),

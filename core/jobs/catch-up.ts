@@ -1,5 +1,5 @@
 import type { RecoveryPoint } from '../catalog/recovery-point.ts';
-import { isPassedOver } from '../vault/recovery-point-writer.ts';
+import { isUnreadable } from '../vault/recovery-point-writer.ts';
 import { type CheckCopyDependencies, checkPoint, wrongIn } from './check-point.ts';
 
 /** Time for earlier points, of the 15 minutes that the function has: a point of 1,000 objects takes seconds. */
@@ -62,9 +62,10 @@ async function lookAgain(
     const code = comparison.answer === 'incomplete' ? comparison.problems[0]?.code : undefined;
     return { id, state: point.state, late, wrong: wrongIn(comparison), ...(code !== undefined && { code }) };
   } catch (error) {
-    if (!isPassedOver(error)) throw error;
+    if (!isUnreadable(error)) throw error;
     // A recorded point whose manifest is gone, damaged or forged is a backup less, unless it was kept for as long as promised.
     const expired = lockedUntil !== undefined && Date.parse(lockedUntil) < deps.now().getTime();
-    return { id, state, code: error.code, late: false, wrong: expired ? 0 : 1 };
+    const wrong = expired || error.code === 'MANIFEST_TOO_NEW' ? 0 : 1;
+    return { id, state, code: error.code, late: false, wrong };
   }
 }

@@ -5,7 +5,7 @@ import { findManifest, type ManifestPlace } from './manifest-store.ts';
 import { promisedLock } from './object-lock.ts';
 import type { ObjectVersion } from './object-store.ts';
 import { checkObjects, versionsByKey } from './recovery-point-reader.ts';
-import { isPassedOver } from './recovery-point-writer.ts';
+import { isUnreadable } from './recovery-point-writer.ts';
 import type { ListedRecoveryPoint, ListOptions, PassedOverRecoveryPoint, VerifyProblem } from './vault.ts';
 
 /**
@@ -58,7 +58,7 @@ async function lookAt(
       missing: [...new Set(missing)],
     };
   } catch (error) {
-    if (!isPassedOver(error)) throw error;
+    if (!isUnreadable(error)) throw error;
     // Not finished, or being written just now: nothing that anybody could restore or has lost.
     return error.code === 'MANIFEST_NOT_FOUND' ? undefined : { id, code: error.code };
   }

@@ -61,37 +61,39 @@ export async function signManifest(manifest: UnsignedManifest, keys: VaultKeys):
   return signed;
 }
 
-/** @throws MANIFEST_INVALID */
-export function parseManifest(bytes: Buffer, key: string): Manifest {
+/** What the manifests of every version have: enough to tell whose one is. A later version changes neither these nor what is signed. */
+const envelopeSchema = z.looseObject({
+  schemaVersion: z.number().int().positive(),
+  id: z.string(),
+  source: z.string(),
+  features: manifestSchema.shape.features,
+  signature: manifestSchema.shape.signature,
+});
+export type ManifestEnvelope = z.infer<typeof envelopeSchema>;
+
+/** A manifest of this version or a newer one, before anything of it is believed. @throws MANIFEST_INVALID */
+export function parseEnvelope(bytes: Buffer, key: string): ManifestEnvelope {
   let json: unknown;
   try {
     json = JSON.parse(bytes.toString('utf8'));
   } catch (error) {
     throw new HoldfastError('MANIFEST_INVALID', `${key} is not JSON`, { cause: error });
   }
-  const version = (json as { schemaVersion?: unknown } | null)?.schemaVersion;
-  if (version !== 1) {
-    throw new HoldfastError(
-      'MANIFEST_INVALID',
-      `${key} has schemaVersion ${JSON.stringify(version)}, this version reads 1`,
-      { hint: 'was it written by a newer Holdfast?' },
-    );
-  }
-  const manifest = readJson(json, key);
-  const unknown = (manifest.features ?? []).filter((feature) => !knownFeatures.includes(feature));
-  if (unknown.length === 0) return manifest;
-  throw new HoldfastError(
-    'MANIFEST_INVALID',
-    `${key} needs ${unknown.join(', ')}, which this version does not know`,
-    {
-      hint: 'was it written by a newer Holdfast?',
-    },
-  );
+  return readJson(envelopeSchema, json, key);
 }
 
-function readJson(json: unknown, key: string): Manifest {
+/** What this version does not know of a manifest, or undefined. */
+function tooNew({ schemaVersion, features = [] }: ManifestEnvelope): string | undefined {
+  if (schemaVersion !== 1) return `schemaVersion ${schemaVersion}, this version reads 1`;
+  const unknown = features.filter((feature) => !knownFeatures.includes(feature));
+  return unknown.length === 0
+    ? undefined
+    : `the features ${unknown.join(', ')}, which this version does not know`;
+}
+
+function readJson<S extends z.ZodType>(schema: S, json: unknown, key: string): z.output<S> {
   try {
-    return readStored(manifestSchema, json);
+    return readStored(schema, json);
   } catch (error) {
     if (!(error instanceof z.ZodError)) throw error;
     const [issue] = error.issues;
@@ -117,7 +119,7 @@ export interface ManifestPlace {
 
 /**
  * The earliest version with a valid signature: whoever can write to the vault can add versions and delete markers, but not
- * put one before it. @throws MANIFEST_NOT_FOUND, MANIFEST_SIGNATURE, MANIFEST_INVALID
+ * put one before it. @throws MANIFEST_NOT_FOUND, MANIFEST_SIGNATURE, MANIFEST_INVALID, MANIFEST_TOO_NEW
  */
 export async function findManifest(
   place: ManifestPlace,
@@ -131,8 +133,12 @@ export async function findManifest(
   for (const version of versions.toReversed()) {
     try {
       const bytes = await readWhole(place.store, key, version.versionId);
-      const manifest = parseManifest(bytes, key);
+      const envelope = parseEnvelope(bytes, key);
+      const unknown = tooNew(envelope);
+      const manifest =
+        unknown === undefined ? readJson(manifestSchema, envelope, key) : (envelope as unknown as Manifest);
       await checkManifest(place, { manifest, id, key, offline: options.offline ?? false });
+      if (unknown !== undefined) throw newerManifest(key, unknown);
       return { manifest, version, sha256: sha256Hex(bytes) };
     } catch (error) {
       if (!isOneVersionsFault(error)) throw error;
@@ -146,6 +152,13 @@ export async function findManifest(
       hint: 'it never finished, or does not exist; list the recovery points of the source',
     })
   );
+}
+
+/** Signed with the right key, so it is no fake: whoever took another point for it would lose data without a word. */
+function newerManifest(key: string, unknown: string): HoldfastError {
+  return new HoldfastError('MANIFEST_TOO_NEW', `${key} has ${unknown}`, {
+    hint: 'deploy or install the version of Holdfast that wrote it; an older recovery point can be named by its id',
+  });
 }
 
 function isOneVersionsFault(error: unknown): error is HoldfastError {

@@ -151,7 +151,7 @@ export class StoredRecoveryPointWriter implements RecoveryPointWriter {
         const { lockedUntil } = manifest;
         return { id, sha256, ...(lockedUntil === undefined ? {} : { lockedUntil }) };
       } catch (error) {
-        if (!isPassedOver(error)) throw error;
+        if (!isUnreadable(error)) throw error;
       }
     }
     return undefined;
@@ -167,6 +167,14 @@ export function isPassedOver(error: unknown): error is HoldfastError {
     // A folder that is no recovery point.
     isHoldfastError(error, 'USAGE')
   );
+}
+
+/**
+ * As {@link isPassedOver}, or a genuine point of a newer version: lists name it and a backup goes on beside it, but nobody takes
+ * an older point in its place.
+ */
+export function isUnreadable(error: unknown): error is HoldfastError {
+  return isPassedOver(error) || isHoldfastError(error, 'MANIFEST_TOO_NEW');
 }
 
 /** The highest number among the data objects of a recovery point, 0 when it has none. */

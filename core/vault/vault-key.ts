@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { VaultKeys } from './keys.ts';
 import { folderName, layoutRoot, manifestKey } from './layout.ts';
-import { parseManifest, readWhole, versionsOf } from './manifest-store.ts';
+import { parseEnvelope, readWhole, versionsOf } from './manifest-store.ts';
 import type { ObjectStore } from './object-store.ts';
 
 /**
@@ -84,7 +84,7 @@ async function oldestManifestsKey(store: ObjectStore): Promise<string | undefine
     for await (const point of store.listFolders(source)) {
       try {
         const key = manifestKey(folderName(source), folderName(point));
-        return parseManifest(await readWhole(store, key), key).signature.keyId;
+        return parseEnvelope(await readWhole(store, key), key).signature.keyId;
       } catch (error) {
         // A point that never finished, a folder that is none, or a damaged one: the next tells.
         if (!(error instanceof HoldfastError) || !saysNothing.has(error.code)) throw error;

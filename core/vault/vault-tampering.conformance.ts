@@ -116,7 +116,8 @@ export function describeTampering(underTest: () => VaultUnderTest): void {
       }
       for (const [edited, code] of [
         ['{', 'MANIFEST_INVALID'],
-        [text.replace('"schemaVersion": 1', '"schemaVersion": 2'), 'MANIFEST_INVALID'],
+        [text.replace('"schemaVersion": 1', '"schemaVersion": 2'), 'MANIFEST_SIGNATURE'],
+        [text.replace('"items": [', '"features": ["unheard-of"], "items": ['), 'MANIFEST_SIGNATURE'],
         [text.replace('"type": "full"', '"type": "odd"'), 'MANIFEST_INVALID'],
       ] as const) {
         await test.replace(place, Buffer.from(edited));

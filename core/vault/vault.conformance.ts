@@ -225,6 +225,29 @@ export function describeVault(name: string, start: () => Promise<VaultUnderTest>
       expect(await vault.verify(source, second.id)).toMatchObject({ ok: true, problems: [] });
     });
 
+    it('takes no older point for one that a newer version wrote', async () => {
+      const older = await backUp(vault, source);
+      const writer = await vault.begin(source);
+      await writer.store(itemOf('public.small', small));
+      const newer = await writer.commit({ ...facts, features: ['of-tomorrow'] });
+      for (const id of ['latest', newer.id])
+        await expect(vault.open(source, id)).rejects.toMatchObject({
+          code: 'MANIFEST_TOO_NEW',
+          message: expect.stringMatching(/manifest\.json has the features of-tomorrow, which/),
+        });
+      expect((await vault.open(source, older.id)).manifest.id).toBe(older.id);
+      const told: unknown[] = [];
+      const listed = await vault.list(source, { onPassedOver: (point) => told.push(point) });
+      expect(listed.map(({ manifest }) => manifest.id)).toEqual([older.id]);
+      expect(told).toEqual([{ id: newer.id, code: 'MANIFEST_TOO_NEW' }]);
+      expect(found(await vault.verify(source, newer.id))).toEqual([
+        { key: manifestKey(source, newer.id), code: 'MANIFEST_TOO_NEW', recoverable: false },
+      ]);
+      // Backups go on: a Region one deployment behind must protect what is lost meanwhile.
+      const next = await backUp(vault, source);
+      expect((await vault.open(source, 'latest')).manifest.id).toBe(next.id);
+    });
+
     it('tells a source and a recovery point that do not exist', async () => {
       await backUp(vault, source);
       const nobody = '01AAAAAAAAAAAAAAAAAAAAAAAA';

@@ -15,7 +15,7 @@ export interface Vault {
    * Reads and checks the manifest (earliest version with a valid signature). `latest` is the newest point that is complete
    * in this vault, by a look as deep as asked for; newer ones that are not are told by the reader's `passedOver`. With `now`
    * those are passed over too that are dated ahead of it: for whoever asks how old data is, not what to restore.
-   * @throws MANIFEST_NOT_FOUND, MANIFEST_SIGNATURE, MANIFEST_INVALID, SOURCE_NOT_FOUND, KEY_MISMATCH; for `latest` RECOVERY_POINT_NOT_FOUND, RECOVERY_POINT_ARRIVING, RECOVERY_POINT_DATED_AHEAD
+   * @throws MANIFEST_NOT_FOUND, MANIFEST_SIGNATURE, MANIFEST_INVALID, MANIFEST_TOO_NEW, SOURCE_NOT_FOUND, KEY_MISMATCH; for `latest` RECOVERY_POINT_NOT_FOUND, RECOVERY_POINT_ARRIVING, RECOVERY_POINT_DATED_AHEAD
    */
   open(source: string, id: RecoveryPointId | 'latest', options?: OpenOptions): Promise<RecoveryPointReader>;
   /** Sources that have a folder here. Folders whose name no source can have are told to `onStrayFolder` and left out. */

@@ -20,7 +20,7 @@ import {
   thawAdviceFor,
   versionsByKey,
 } from './recovery-point-reader.ts';
-import { isPassedOver } from './recovery-point-writer.ts';
+import { isUnreadable } from './recovery-point-writer.ts';
 import { sha256Hex } from './digest.ts';
 import type { VerifyOptions, VerifyProblem, VerifyReport } from './vault.ts';
 
@@ -76,7 +76,7 @@ async function tryFindManifest(
       offline: options.offline,
     });
   } catch (error) {
-    if (isPassedOver(error)) return { problems: [problem(key, error.code, error.message)] };
+    if (isUnreadable(error)) return { problems: [problem(key, error.code, error.message)] };
     throw error;
   }
 }
