@@ -69,8 +69,9 @@ const pins = (document: { readonly checks: readonly Check[] }) =>
 describe('holdfast doctor and the public signing key', () => {
   it('pins it on the first run, says so, and holds both Regions against it later', async () => {
     const first = await run('doctor');
+    // Nobody serves the databases here, so their connections are unknown.
     expect([first.code, pins(first.json())]).toMatchObject([
-      0,
+      6,
       [{ state: 'ok', region: '-', detail: `written to ${pinned}` }],
     ]);
     const written = fs.readFileSync(pinned, 'utf8');
@@ -85,7 +86,7 @@ describe('holdfast doctor and the public signing key', () => {
     expect(body.join('')).toBe(Buffer.from(der ?? []).toString('base64'));
     const again = await run('doctor');
     expect([again.code, pins(again.json())]).toMatchObject([
-      0,
+      6,
       [primary, standby].map((region) => ({ state: 'ok', region, detail: `same as ${pinned}` })),
     ]);
     expect(fs.readFileSync(pinned, 'utf8')).toBe(written);

@@ -1,5 +1,6 @@
 import { Command, Help, type Option } from 'commander';
 import { command, exampleText, group } from './command.ts';
+import { exitCodes } from './exit-codes.ts';
 import { addDeployedCommands } from './deployed-program.ts';
 import { addLocalCommands } from './local-program.ts';
 import { addSandboxCommands } from './sandbox-program.ts';
@@ -25,7 +26,7 @@ export function createProgram(): Command {
         'holdfast plan check holdfast.yaml',
         'holdfast local backup --url postgres://me@localhost/shop --vault ./backups --source shop-db',
         'holdfast sandbox up',
-      ]) + exitCodes,
+      ]) + closingWords,
     );
   addPlanCommands(program);
   addDeployedCommands(program);
@@ -40,8 +41,9 @@ function describeOption(option: Option): string {
   return option.mandatory ? `${said} (required)` : said;
 }
 
-const exitCodes = `
-Exit codes: 0 done, 1 failed, 2 usage or plan, 3 not found, 4 refused, 5 restored with faults, 130 stopped by Ctrl-C
+const meanings = Object.entries(exitCodes).map(([code, meaning]) => `${code} ${meaning}`);
+const closingWords = `
+Exit codes: ${meanings.join(', ')}
 Every command below these (holdfast jobs, holdfast local list …) takes --json: one JSON document on standard output, errors too.
 `;
 

@@ -20,10 +20,10 @@ import {
   clientSettings,
   type Deployment,
   type DeploymentOptions,
-  inRegion,
   openDeployment,
   sourceOf,
 } from './deployment.ts';
+import { commandIn, inRegion, type Question } from './in-region.ts';
 
 export interface CanaryOptions extends DeploymentOptions {
   readonly url?: string;
@@ -36,11 +36,15 @@ export async function canaryInstall(id: string, options: CanaryOptions): Promise
     const { deployment, source, canary, client } = await open(id, options);
     const { names, region } = deployment;
     const connection = await ownerOf(options, { client, source });
-    const { writer, place } = await inRegion(deployment, async () => {
-      // Before the database is touched: without the key no row can be written.
-      await readCanaryKey(client, names.canaryKeySecret(id));
-      return { writer: names.canaryUser(id), place: await placeOf(client, { source, region }) };
-    });
+    const { writer, place } = await inRegion(
+      deployment,
+      questionOf(deployment, `install ${id}`),
+      async () => {
+        // Before the database is touched: without the key no row can be written.
+        await readCanaryKey(client, names.canaryKeySecret(id));
+        return { writer: names.canaryUser(id), place: await placeOf(client, { source, region }) };
+      },
+    );
     requireSameDatabase(connection, place);
     const password = randomBytes(24).toString('base64url');
     const login = source.connection.iam ? ('iam' as const) : { password };
@@ -67,7 +71,8 @@ export async function canaryRemove(id: string, options: CanaryOptions): Promise<
     const client = new SecretsManagerClient({ region: deployment.region, ...clientSettings });
     const connection = await ownerOf(options, { client, source });
     const removed = await removeCanary({ connection, signal }, deployment.names.canaryUser(id));
-    await inRegion(deployment, () => deleteSecret(client, deployment.names.canaryWriterSecret(id)));
+    const question = questionOf(deployment, `remove ${id}`);
+    await inRegion(deployment, question, () => deleteSecret(client, deployment.names.canaryWriterSecret(id)));
     return {
       json: { source: id, ...removed },
       text: `${describeRemoval(removed, describeConnection(connection))}; the secret of its writer is gone${source.canary === undefined ? '' : '\nnext: take canary out of the plan and deploy, or the alarm canary-not-written rings'}`,
@@ -80,14 +85,23 @@ export async function canaryStatus(id: string, options: CanaryOptions): Promise<
   await runCommand(options, async ({ signal }) => {
     const { deployment, source, canary, client } = await open(id, options);
     const { names, region } = deployment;
+    const question = questionOf(deployment, `status ${id}`);
     const connection =
       options.url === undefined && options.secret === undefined
-        ? await inRegion(deployment, () => placeOf(client, { source, region }))
+        ? await inRegion(deployment, question, () => placeOf(client, { source, region }))
         : await ownerOf(options, { client, source });
-    const key = await inRegion(deployment, () => readCanaryKey(client, names.canaryKeySecret(id)));
+    const key = await inRegion(deployment, question, () => readCanaryKey(client, names.canaryKeySecret(id)));
     const status = await readCanaryStatus({ connection, signal }, key);
     return reportStatus({ status, everySeconds: canary.everySeconds, now: new Date() });
   });
+}
+
+/** What an owner of the database gave is left out: it may hold a password. */
+function questionOf(deployment: Deployment, words: string): Question {
+  return {
+    undone: 'its secrets, which a canary needs, were not read or written',
+    instead: `if the database is there now: ${commandIn(deployment, deployment.peerRegion, `canary ${words}`)}`,
+  };
 }
 
 interface Opened {

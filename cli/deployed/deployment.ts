@@ -20,10 +20,13 @@ export interface Deployment {
   readonly names: DeploymentNames;
 }
 
-/** Retries of the SDK and time to connect: a person is waiting, and the other Region may answer at once. */
+/**
+ * Retries of the SDK, and time to connect and to answer: a person is waiting, and the other Region may answer at once. Without
+ * the last one the SDK only logs that a request takes too long.
+ */
 export const clientSettings = {
   maxAttempts: 3,
-  requestHandler: { connectionTimeout: 3000, requestTimeout: 20_000 },
+  requestHandler: { connectionTimeout: 3000, requestTimeout: 20_000, throwOnRequestTimeout: true },
 } as const;
 
 /** @throws PLAN_INVALID; USAGE for a Region that is none of the plan's */
@@ -66,18 +69,6 @@ export function onlySource({ sources }: Plan): string {
   throw new HoldfastError('USAGE', `--source is missing; the plan has ${known}`);
 }
 
-/** Runs work against a Region and says what to try when the Region, the deployment or the credentials are not there. */
-export async function inRegion<T>(
-  deployment: Pick<Deployment, 'region' | 'peerRegion' | 'names' | 'planFile'>,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw explained(error, deployment);
-  }
-}
-
 const connectionCodes = [
   'ECONNREFUSED',
   'ECONNRESET',
@@ -93,43 +84,10 @@ const connectionNames = [
   'ServiceUnavailableException',
   'InternalFailure',
 ];
-const missingNames = [
-  'StateMachineDoesNotExist',
-  'ResourceNotFoundException',
-  'NotFoundException',
-  'NoSuchBucket',
-];
-
 /** Nobody answered, so nothing is known about what was asked. */
 export function isSilence(error: unknown): boolean {
   if (error instanceof HoldfastError)
     return error.code === 'CATALOG_UNAVAILABLE' || error.code === 'VAULT_UNAVAILABLE';
   const { name = '', code = '' } = (error ?? {}) as { readonly name?: string; readonly code?: string };
   return connectionCodes.includes(code) || connectionNames.includes(name);
-}
-
-function explained(
-  error: unknown,
-  { region, peerRegion, names, planFile }: Pick<Deployment, 'region' | 'peerRegion' | 'names' | 'planFile'>,
-): unknown {
-  const elsewhere = `is ${region} impaired? the other Region may answer: --region ${peerRegion}`;
-  if (error instanceof HoldfastError) {
-    if (!isSilence(error)) return error;
-    return new HoldfastError(error.code, error.message, { cause: error, hint: elsewhere });
-  }
-  const { name, code } = (error ?? {}) as { readonly name?: string; readonly code?: string };
-  if (missingNames.includes(name ?? '')) {
-    const hint = `holdfast doctor --plan ${planFile} --region ${region} says whose credentials these are and how to deploy`;
-    return new HoldfastError('DEPLOYMENT_NOT_FOUND', `${names.prefix} is not deployed in ${region}`, {
-      cause: error,
-      hint,
-    });
-  }
-  if (isSilence(error)) {
-    return new HoldfastError('CATALOG_UNAVAILABLE', `${region} does not answer (${code ?? name})`, {
-      cause: error,
-      hint: elsewhere,
-    });
-  }
-  return error;
 }

@@ -31,12 +31,12 @@ export async function checkRegion(deployment: Deployment, region: string): Promi
 
 /** What a deployment needs of a Region and does not bring along; it can be looked at before the first one. */
 export async function checkSurroundings(deployment: Deployment, region: string): Promise<Finding[]> {
-  const looks = [trail(region), ...heartbeatSecrets(deployment, region)];
+  const looks = [trail(region), ...heartbeatSecrets(deployment, region), quotas(deployment, region)];
   const [network, ...found] = await Promise.all([
     checkNetwork(deployment, region),
     ...looks.map((look) => diagnose(look, region)),
   ]);
-  return [...found, ...network, quotas(deployment, region)];
+  return [...found, ...network];
 }
 
 function machines(deployment: Deployment, region: string): Look[] {

@@ -13,6 +13,7 @@ import {
   PutSecretValueCommand,
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
+import { RequestServiceQuotaIncreaseCommand, ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -186,14 +187,20 @@ describe('the look at what else a plan takes for granted', () => {
     fs.rmSync(path.dirname(file), { recursive: true });
   });
 
-  it('says that nobody looked at quotas, and what they must hold', async () => {
-    const found = (await look({})).filter(({ what }) => what === 'quota of Fargate');
-    expect(found).toMatchObject([
-      {
-        state: 'unknown',
-        detail: expect.stringMatching(/^not looked at: .* take 6 vCPU /),
-        fix: expect.stringMatching(/at least 6 for "Fargate On-Demand vCPU resource count"$/),
-      },
-    ]);
+  it('holds the quota of Fargate against all jobs at once, the default where none was applied', async () => {
+    const quota = async () => (await look({})).find(({ what }) => what === 'quota of Fargate');
+    const need = 'the jobs of all sources at once take 6 (a backup or restore 2, a restore test 4)';
+    expect(await quota()).toMatchObject({ state: 'ok', detail: `4000 vCPU; ${need}` });
+    const order = { ServiceCode: 'fargate', QuotaCode: 'L-3032A538', DesiredValue: 5 };
+    await new ServiceQuotasClient(settings()).send(new RequestServiceQuotaIncreaseCommand(order));
+    const small = await quota();
+    expect(small).toMatchObject({ state: 'FAULT', detail: `is 5 vCPU; ${need}` });
+    await runFix(small?.fix ?? '', settings);
+    expect(await quota()).toMatchObject({ state: 'ok', detail: `6 vCPU; ${need}` });
+    router.faults.add({ service: 'servicequotas', effect: 'deny' });
+    expect(await quota()).toMatchObject({
+      state: 'unknown',
+      detail: expect.stringMatching(/^not looked at: these credentials may not/),
+    });
   });
 });

@@ -11,7 +11,8 @@ export interface RegionsReport {
 /** How long a Region may take to say who calls, milliseconds: all tries together. */
 const waitMs = 8000;
 
-type Answer =
+/** What a Region said to the question who calls. */
+export type Answer =
   | { readonly kind: 'account'; readonly account: string; readonly arn: string }
   | { readonly kind: 'silent' }
   | { readonly kind: 'none'; readonly reason: string }
@@ -45,7 +46,7 @@ async function whoCalls(region: string): Promise<Answer> {
   const client = new STSClient({
     region,
     maxAttempts: 2,
-    requestHandler: { connectionTimeout: 3000, requestTimeout: 5000 },
+    requestHandler: { connectionTimeout: 3000, requestTimeout: 5000, throwOnRequestTimeout: true },
   });
   const deadline = AbortSignal.timeout(waitMs);
   try {
@@ -85,8 +86,8 @@ function credentialsOf({ plan, planFile }: Deployment, answers: readonly Answer[
   return { what, region, state: 'FAULT', detail: `AWS refuses them (${refused.reason})`, fix };
 }
 
-/** A Region in which nothing can be judged, in one line. */
-function lostRegion(region: string, answer: Answer, other: string | undefined): Diagnosis[] {
+/** A Region in which nothing can be judged, in one line; `other` is one that said who calls. */
+export function lostRegion(region: string, answer: Answer, other: string | undefined): Diagnosis[] {
   const what = 'Region';
   if (answer.kind === 'silent') {
     const detail = `${region} does not answer; what needs it was not looked at`;
@@ -99,6 +100,12 @@ function lostRegion(region: string, answer: Answer, other: string | undefined): 
   if (answer.kind === 'refused' && other !== undefined) {
     const detail = `${region} refuses credentials that ${other} takes (${answer.reason}); what needs it was not looked at`;
     const fix = `aws account enable-region --region-name ${region}: a Region that is not enabled answers so`;
+    return [{ what, region, state: 'FAULT', detail, fix }];
+  }
+  // The credentials of one Region only, say by its own sign-in; where no Region got any that is told once.
+  if (answer.kind === 'none' && other !== undefined) {
+    const detail = `no credentials for ${region}, although ${other} got some (${answer.reason}); what needs it was not looked at`;
+    const fix = `sign in for ${region}: aws sts get-caller-identity --region ${region} must answer`;
     return [{ what, region, state: 'FAULT', detail, fix }];
   }
   return [];

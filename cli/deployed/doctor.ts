@@ -1,4 +1,5 @@
 import { checkPlan, planError, readPlanText } from '../../core/plan/load-plan.ts';
+import { notAllSeen } from '../exit-codes.ts';
 import { runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
 import { type Deployment, type DeploymentOptions, openDeployment } from './deployment.ts';
@@ -6,6 +7,7 @@ import { checkRegion, checkSurroundings } from './doctor-checks.ts';
 import { checkConnections } from './doctor-connections.ts';
 import { type Diagnosis, type Finding, foldSilence } from './doctor-look.ts';
 import { publishTestPage } from './doctor-alarms.ts';
+import { commandIn } from './in-region.ts';
 import { lookAtRegions } from './doctor-regions.ts';
 import { checkPinnedKey } from './doctor-signing-key.ts';
 import { checkStacks } from './doctor-stacks.ts';
@@ -16,7 +18,8 @@ export interface DoctorOptions extends DeploymentOptions {
 
 /**
  * `holdfast doctor`: the plan, then credentials and Regions, and only then what can be judged in those that answer. Every
- * fault comes with its exact fix; exit code 1 when there is one. `--region` asks that Region alone.
+ * fault comes with its exact fix; exit code 1 when there is one, 6 when there is none but something could not be judged.
+ * `--region` asks that Region alone.
  */
 export async function runDoctor(options: DoctorOptions): Promise<void> {
   await runCommand(options, async ({ progress }) => {
@@ -35,11 +38,13 @@ export async function runDoctor(options: DoctorOptions): Promise<void> {
       ...checks,
       ...foldSilence(findings),
     ];
-    const faults = found.filter(({ state }) => state === 'FAULT');
+    const count = (state: Diagnosis['state']) => found.filter((one) => one.state === state).length;
+    const faults = count('FAULT');
+    const unknown = count('unknown');
     return {
-      json: { ok: found.every(({ state }) => state === 'ok'), faults: faults.length, checks: found },
+      json: { ok: faults + unknown === 0, faults, unknown, checks: found },
       text: [describe(found), ...newsOf(wrote)].join('\n'),
-      exitCode: faults.length === 0 ? 0 : 1,
+      exitCode: faults > 0 ? 1 : unknown > 0 ? notAllSeen : 0,
     };
   });
 }
@@ -55,7 +60,7 @@ async function lookInside(
   regions: readonly string[],
   page: boolean,
 ): Promise<Inside> {
-  if (regions.length === 0) return { findings: [] };
+  if (regions.length === 0) return { findings: page ? [unpublished(deployment)] : [] };
   const stacks = await Promise.all(regions.map((region) => checkStacks(deployment, region)));
   const deployed = regions.filter((_, index) => stacks[index]?.deployed === true);
   const [pinned, connections, ...rest] = await Promise.all([
@@ -70,8 +75,22 @@ async function lookInside(
     ...connections,
     ...(pinned?.checks ?? []),
   ];
-  if (page && deployed.includes(deployment.region)) findings.push(await publishTestPage(deployment));
+  if (page) {
+    const canPublish = deployed.includes(deployment.region);
+    findings.push(canPublish ? await publishTestPage(deployment) : unpublished(deployment));
+  }
   return { findings, ...(pinned?.wrote !== undefined && { wrote: pinned.wrote }) };
+}
+
+/** The Region whose topic would have got the page has none, or was not looked at; why is said already. */
+function unpublished({ region, peerRegion, planFile }: Deployment): Finding {
+  return {
+    what: 'test page',
+    region,
+    state: 'FAULT',
+    detail: `not published: in ${region} there is no topic that answers`,
+    fix: `once the fault above is gone: ${commandIn({ planFile }, region, 'doctor --page')}; the other Region's topic: ${commandIn({ planFile }, peerRegion, 'doctor --page')}`,
+  };
 }
 
 function describe(found: readonly Diagnosis[]): string {

@@ -8,7 +8,15 @@ import { summarizeRestored } from '../restore-report.ts';
 import { formatBytes, formatCount } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { formatState, formatTime, table } from '../tables.ts';
-import { type DeploymentOptions, inRegion, openCatalog, openDeployment, sourceOf } from './deployment.ts';
+import { notAllSeen } from '../exit-codes.ts';
+import {
+  type Deployment,
+  type DeploymentOptions,
+  openCatalog,
+  openDeployment,
+  sourceOf,
+} from './deployment.ts';
+import { commandIn, inRegion, isPeerSilent } from './in-region.ts';
 
 export interface ListOptions extends DeploymentOptions {
   readonly limit: string;
@@ -21,9 +29,22 @@ export async function listRecoveryPoints(source: string | undefined, options: Li
     const deployment = await openDeployment(options);
     const query = { ...ofSource(deployment.plan, source), limit: parseLimit(options.limit) };
     const catalog = await openCatalog(deployment);
-    const points = await inRegion(deployment, () => catalog.listRecoveryPoints(query));
-    for (const [of, arriving] of arrivingNewest(points)) {
-      for (const line of describePassedOver(arriving)) warn(`${of}: ${line}`);
+    const { region, peerRegion } = deployment;
+    const of = source === undefined ? '' : ` ${source}`;
+    const question = {
+      undone: 'recovery points were not listed',
+      instead: commandIn(deployment, peerRegion, `recovery-points${of}`),
+    };
+    const [points, alone] = await inRegion(deployment, question, () =>
+      Promise.all([catalog.listRecoveryPoints(query), isPeerSilent(deployment, 'catalogue')]),
+    );
+    const rebuild = commandIn(deployment, region, 'catalog rebuild --dry-run --peer-lost');
+    if (alone)
+      warn(
+        `${peerRegion} does not answer: what was recorded there last may be missing below, and no second copy was looked at; what the vault in ${region} holds: ${rebuild}`,
+      );
+    for (const [id, arriving] of arrivingNewest(points)) {
+      for (const line of describePassedOver(arriving)) warn(`${id}: ${line}`);
     }
     const head = [
       'RECOVERY POINT',
@@ -38,19 +59,36 @@ export async function listRecoveryPoints(source: string | undefined, options: Li
     return {
       json: points,
       text: points.length === 0 ? 'no recovery points' : table(head, points.map(pointRow)),
+      exitCode: alone ? notAllSeen : 0,
     };
   });
 }
 
 /** `holdfast jobs` */
 export async function listJobs(options: ListOptions): Promise<void> {
-  await runCommand(options, async () => {
+  await runCommand(options, async ({ warn }) => {
     const deployment = await openDeployment(options);
     const query = { ...ofSource(deployment.plan, options.source), limit: parseLimit(options.limit) };
     const catalog = await openCatalog(deployment);
-    const jobs = await inRegion(deployment, () => catalog.listJobs(query));
+    const { region, peerRegion } = deployment;
+    const of = options.source === undefined ? '' : ` --source ${options.source}`;
+    const question = {
+      undone: 'jobs were not listed',
+      instead: commandIn(deployment, peerRegion, `jobs${of}`),
+    };
+    const [jobs, alone] = await inRegion(deployment, question, () =>
+      Promise.all([catalog.listJobs(query), isPeerSilent(deployment, 'catalogue')]),
+    );
+    if (alone)
+      warn(
+        `${peerRegion} does not answer: what was recorded there last may be missing below, and jobs that ran there have most likely ended with it; what can be restored: ${commandIn(deployment, region, 'recovery-points')}`,
+      );
     const head = ['JOB', 'KIND', 'SOURCE', 'STATE', 'CREATED', 'DETAIL'];
-    return { json: jobs, text: jobs.length === 0 ? 'no jobs' : table(head, jobs.map(jobRow)) };
+    return {
+      json: jobs,
+      text: jobs.length === 0 ? 'no jobs' : table(head, jobs.map(jobRow)),
+      exitCode: alone ? notAllSeen : 0,
+    };
   });
 }
 
@@ -66,7 +104,7 @@ export function arrivingNewest(
   });
 }
 
-function ofSource(plan: Parameters<typeof sourceOf>[0], source: string | undefined): { source?: string } {
+function ofSource(plan: Deployment['plan'], source: string | undefined): { source?: string } {
   return source === undefined ? {} : { source: sourceOf(plan, source).id };
 }
 

@@ -3,13 +3,9 @@ import { executeRebuild, planRebuild, type RebuildPlan } from '../../core/catalo
 import { openObjectStore } from '../../core/vault/open-vault.ts';
 import { type CommandResult, runCommand } from '../run-command.ts';
 import { table } from '../tables.ts';
-import {
-  type Deployment,
-  type DeploymentOptions,
-  inRegion,
-  openCatalog,
-  openDeployment,
-} from './deployment.ts';
+import { notAllSeen } from '../exit-codes.ts';
+import { type Deployment, type DeploymentOptions, openCatalog, openDeployment } from './deployment.ts';
+import { commandIn, inRegion } from './in-region.ts';
 import { openDeployedVault } from './vault.ts';
 
 export interface RebuildOptions extends DeploymentOptions {
@@ -23,14 +19,19 @@ const peerRetrySeconds = 1;
 
 /**
  * `holdfast catalog rebuild`: first the plan, then, unless it is a dry run, its execution. Nothing is ever removed; exit code 1
- * when the vault holds points that nobody can restore.
+ * when the vault holds points that nobody can restore, else 6 when the other Region's copies could not be looked at.
  */
 export async function rebuildCatalog(options: RebuildOptions): Promise<void> {
   await runCommand(options, async ({ progress, warn }) => {
     const deployment = await openDeployment(options);
     const { region, peerRegion } = deployment;
     progress.update({ doing: `reading the vault in ${region}` });
-    return inRegion(deployment, async () => {
+    const dry = options.dryRun === true ? ' --dry-run' : '';
+    const question = {
+      undone: dry === '' ? 'the catalogue was not rebuilt' : 'what a rebuild would change is not known',
+      instead: commandIn(deployment, peerRegion, `catalog rebuild${dry} --peer-lost`),
+    };
+    return inRegion(deployment, question, async () => {
       const [catalog, vault, peer] = await Promise.all([
         openCatalog(deployment),
         openDeployedVault(deployment),
@@ -46,10 +47,14 @@ export async function rebuildCatalog(options: RebuildOptions): Promise<void> {
       for (const folder of plan.strayFolders) warn(`${folder} is no source of a plan; it was passed over`);
       for (const { source, id } of plan.notInVault)
         warn(`${source} ${id} is in the catalogue but not in this vault; it is kept`);
-      if (peer !== undefined && plan.notCompared > 0)
-        warn(`${peerRegion} did not answer; --peer-lost does not ask it`);
+      const alone = peer !== undefined && plan.notCompared > 0;
+      if (alone)
+        warn(
+          `${peerRegion} does not answer: the copies there were not looked at; if it is lost: ${commandIn(deployment, region, `catalog rebuild${dry} --peer-lost`)}`,
+        );
       const done = options.dryRun === true ? undefined : await executeRebuild({ catalog }, plan);
-      return reportRebuild(plan, deployment, done);
+      const reported = reportRebuild(plan, deployment, done);
+      return alone && reported.exitCode === 0 ? { ...reported, exitCode: notAllSeen } : reported;
     });
   });
 }

@@ -3,11 +3,11 @@ import { type CommandContext, type CommandResult, runCommand } from '../run-comm
 import {
   type Deployment,
   type DeploymentOptions,
-  inRegion,
   onlySource,
   openDeployment,
   sourceOf,
 } from './deployment.ts';
+import { commandIn, inRegion, isPeerSilent, type Question } from './in-region.ts';
 import { followJob } from './follow.ts';
 import { startExecution } from './executions.ts';
 import type { StateMachineName } from '../../core/plan/names.ts';
@@ -22,7 +22,9 @@ export async function startBackup(source: string, options: StartOptions): Promis
   await runCommand(options, async (command) => {
     const deployment = await openDeployment(options);
     sourceOf(deployment.plan, source);
-    return start({ deployment, command, options, machine: 'backup', input: { source } });
+    const instead = `backups run in the active Region alone; to recover there: docs/runbook.md, Disaster recovery`;
+    const alone = `what is backed up is in ${deployment.region} alone until it does (stored, peer down)`;
+    return start({ deployment, command, options, machine: 'backup', input: { source }, instead, alone });
   });
 }
 
@@ -48,7 +50,9 @@ export async function startRestore(id: string, options: StartRestoreOptions): Pr
       ...(table !== undefined && { tables: table }),
       ...(strict === true && { strict }),
     };
-    return start({ deployment, command, options, machine: 'restore', input });
+    const instead = insteadOfRestore(deployment, { recoveryPoint, source, options });
+    const alone = restoredAlone(deployment, recoveryPoint);
+    return start({ deployment, command, options, machine: 'restore', input, instead, alone });
   });
 }
 
@@ -62,8 +66,33 @@ export async function startRestoreTest(source: string, options: StartRestoreTest
     const recoveryPoint = requirePointId(options.recoveryPoint);
     const deployment = await openDeployment(options);
     sourceOf(deployment.plan, source);
-    return start({ deployment, command, options, machine: 'restore-test', input: { source, recoveryPoint } });
+    const input = { source, recoveryPoint };
+    const instead = commandIn(deployment, deployment.peerRegion, `restore-test ${source}`);
+    const alone = restoredAlone(deployment, recoveryPoint);
+    return start({ deployment, command, options, machine: 'restore-test', input, instead, alone });
   });
+}
+
+function restoredAlone({ region }: Deployment, recoveryPoint: string): string {
+  return recoveryPoint === 'latest'
+    ? `latest is the newest point that is whole in ${region}`
+    : `only the copy in ${region} can be restored`;
+}
+
+interface RestoreOrder {
+  readonly recoveryPoint: string;
+  readonly source: string;
+  readonly options: StartRestoreOptions;
+}
+
+/** Targets belong to a Region, so the same words with another Region would be refused. */
+function insteadOfRestore(deployment: Deployment, { recoveryPoint, source, options }: RestoreOrder): string {
+  const { plan, peerRegion } = deployment;
+  const target = plan.targets.find((candidate) => candidate.region === peerRegion);
+  if (target === undefined) return `the plan has no target there; docs/paper-restore.md restores without one`;
+  const tables = (options.table ?? []).map((name) => ` --table ${name}`).join('');
+  const words = `restore ${recoveryPoint} --source ${source} --to ${target.id}${tables}`;
+  return commandIn(deployment, peerRegion, options.strict === true ? `${words} --strict` : words);
 }
 
 interface Start {
@@ -72,19 +101,30 @@ interface Start {
   readonly options: StartOptions;
   readonly machine: StateMachineName;
   readonly input: { readonly source: string; readonly [more: string]: unknown };
+  /** See {@link Question}. */
+  readonly instead: string;
+  /** What it means that the other Region does not answer. */
+  readonly alone: string;
 }
 
-async function start({ deployment, command, options, machine, input }: Start): Promise<CommandResult> {
-  const { region, names, planFile } = deployment;
-  const executionArn = await inRegion(deployment, () =>
+async function start(order: Start): Promise<CommandResult> {
+  const { deployment, command, options, machine, input } = order;
+  const { region, peerRegion, names } = deployment;
+  const peerSilence = isPeerSilent(deployment, 'catalogue');
+  const about = (undone: string): Question => ({ undone, instead: order.instead });
+  const unstarted = about(`the ${machine} of ${input.source} was not started`);
+  const executionArn = await inRegion(deployment, unstarted, () =>
     startExecution({ region, stateMachineArn: names.stateMachineArn(machine, region), input }),
   );
-  if (options.wait === true)
-    return inRegion(deployment, () =>
-      followJob(deployment, { executionArn, source: input.source, kind: machine }, command),
-    );
+  if (await peerSilence) command.warn(`${peerRegion} does not answer: ${order.alone}`);
+  if (options.wait === true) {
+    const unknown = about(`how the ${machine} of ${input.source} ended is not known`);
+    const followed = { executionArn, source: input.source, kind: machine };
+    return inRegion(deployment, unknown, () => followJob(deployment, followed, command));
+  }
+  const follow = commandIn(deployment, region, `jobs --source ${input.source}`);
   return {
     json: { state: 'started', executionArn, source: input.source, region },
-    text: `started ${machine} of ${input.source} in ${region}\n  execution: ${executionArn}\n  follow it with: holdfast jobs --source ${input.source} --plan ${planFile}${options.region === undefined ? '' : ` --region ${region}`}`,
+    text: `started ${machine} of ${input.source} in ${region}\n  execution: ${executionArn}\n  follow it with: ${follow}`,
   };
 }

@@ -8,7 +8,9 @@ import { isDatedAhead } from '../../core/vault/dated-ahead.ts';
 import { counted } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { formatState, formatTime, table } from '../tables.ts';
-import { type DeploymentOptions, inRegion, openCatalog, openDeployment } from './deployment.ts';
+import { notAllSeen } from '../exit-codes.ts';
+import { type DeploymentOptions, openCatalog, openDeployment } from './deployment.ts';
+import { commandIn, inRegion, isPeerSilent } from './in-region.ts';
 import { jobDetail } from './read.ts';
 
 /** How one source stands. Its age counts from the moment that a point shows: when it was begun, not when it was done. */
@@ -36,20 +38,36 @@ export interface SourceStatus {
   readonly running?: { readonly jobId: string; readonly kind: string; readonly detail: string };
 }
 
-/** `holdfast status`; exit code 1 when a source is outside its RPO, or has a point that is dated ahead. */
+/**
+ * `holdfast status`; exit code 1 when a source is outside its RPO, or has a point that is dated ahead, else 6 when the other
+ * Region could not be asked.
+ */
 export async function showStatus(options: DeploymentOptions): Promise<void> {
   await runCommand(options, async ({ warn }) => {
     const deployment = await openDeployment(options);
+    const { plan, region, peerRegion } = deployment;
     const catalog = await openCatalog(deployment);
-    const sources = await inRegion(deployment, () =>
-      Promise.all(deployment.plan.sources.map((source) => statusOf(catalog, source, new Date()))),
+    const question = {
+      undone: `nothing is known of ${plan.sources.map(({ id }) => id).join(', ')}`,
+      instead: commandIn(deployment, peerRegion, 'status'),
+    };
+    const [sources, control, alone] = await inRegion(deployment, question, () =>
+      Promise.all([
+        Promise.all(plan.sources.map((source) => statusOf(catalog, source, new Date()))),
+        catalog.control(),
+        isPeerSilent(deployment, 'catalogue'),
+      ]),
     );
-    const control = await inRegion(deployment, () => catalog.control());
     for (const { source, datedAhead = [] } of sources)
       if (datedAhead.length > 0)
         warn(
           `${source}: ${counted(datedAhead.length, 'recovery point')} begun later than now, not counted: ${datedAhead.slice(0, 5).join(', ')}; is the clock right where backups run, and here?`,
         );
+    const verify = commandIn(deployment, region, 'verify latest --source SOURCE');
+    if (alone)
+      warn(
+        `${peerRegion} does not answer, and the copies there were not looked at: what is below is what ${region} last knew; whether its own copy is whole: ${verify}`,
+      );
     const ok = sources.every((source) => source.ok);
     const head = ['SOURCE', 'RPO', 'PROTECTED POINT', 'AGE', 'RESTORE TEST', 'RUNNING'];
     const active =
@@ -59,13 +77,14 @@ export async function showStatus(options: DeploymentOptions): Promise<void> {
     return {
       json: {
         ok,
-        region: deployment.region,
+        region,
+        ...(alone && { notAnswering: [peerRegion] }),
         activeRegion: control?.activeRegion,
         epoch: control?.epoch,
         sources,
       },
-      text: `${deployment.plan.name}: ${active}, as ${deployment.region} sees it\n\n${table(head, sources.map(row))}`,
-      exitCode: ok ? 0 : 1,
+      text: `${plan.name}: ${active}, as ${region} sees it\n\n${table(head, sources.map(row))}`,
+      exitCode: !ok ? 1 : alone ? notAllSeen : 0,
     };
   });
 }

@@ -8,11 +8,11 @@ import { latestInstead } from '../latest-instead.ts';
 import {
   type Deployment,
   type DeploymentOptions,
-  inRegion,
   onlySource,
   openDeployment,
   sourceOf,
 } from './deployment.ts';
+import { commandIn, inRegion, isPeerSilent, type Question } from './in-region.ts';
 import { type PinnedKey, pinnedKeyFile, readPinnedKey, renewPin } from './pinned-key.ts';
 import { openDeployedVault, openVaultOffline } from './vault.ts';
 
@@ -34,7 +34,9 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
     const source = sourceOf(deployment.plan, options.source ?? onlySource(deployment.plan)).id;
     const pin = await publicKeyOf(deployment, options);
     progress.update({ doing: `verifying ${wanted} of ${source} in ${deployment.region}` });
-    const { report, latest } = await inRegion(deployment, async () => {
+    const peerSilence = isPeerSilent(deployment, 'vault');
+    const question = questionOf(deployment, { wanted, source, options });
+    const { report, latest } = await inRegion(deployment, question, async () => {
       const vault =
         options.offline === true && pin !== undefined
           ? await openVaultOffline(deployment, pin.pem)
@@ -46,6 +48,9 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
       });
       return { report: checked, latest: await latestInstead(vault, source, { wanted, report: checked }) };
     });
+    const alone = await peerSilence;
+    const { peerRegion } = deployment;
+    if (alone) warn(onlyHere(deployment, { wanted, source }));
     for (const line of latest.lines) warn(line);
     if (pin !== undefined && report.problems.some(({ code }) => code === 'MANIFEST_SIGNATURE'))
       warn(`signatures were checked against ${pin.file}; ${renewPin(pin.file)}`);
@@ -63,6 +68,7 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
         ok: report.ok,
         recoveryPointId: report.recoveryPointId,
         region: deployment.region,
+        ...(alone && { notAnswering: [peerRegion] }),
         objects: report.objects,
         storedBytes: report.storedBytes,
         problems,
@@ -75,6 +81,31 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
       exitCode: report.ok ? 0 : 1,
     };
   });
+}
+
+/** What it means for a point that nobody could look at its copy. */
+function onlyHere(deployment: Deployment, { wanted, source }: Pick<Wanted, 'wanted' | 'source'>): string {
+  const { region, peerRegion } = deployment;
+  const newer = wanted === 'latest' ? `, and newer points may be in ${peerRegion} alone` : '';
+  const list = commandIn(deployment, region, `recovery-points ${source}`);
+  return `${peerRegion} does not answer: only the copy in ${region} was looked at${newer}; what can be restored here: ${list}`;
+}
+
+interface Wanted {
+  readonly wanted: string;
+  readonly source: string;
+  readonly options: VerifyPointOptions;
+}
+
+function questionOf(deployment: Deployment, { wanted, source, options }: Wanted): Question {
+  const flags = `${options.deep === true ? ' --deep' : ''}${options.offline === true ? ' --offline' : ''}`;
+  const words = `verify ${wanted} --source ${source}${flags}`;
+  const there = commandIn(deployment, deployment.peerRegion, words);
+  const offline = 'if it is KMS alone that is silent here, --offline does not ask it';
+  return {
+    undone: `recovery point ${wanted} of ${source} was not verified`,
+    instead: flags === '' ? `${there}; ${offline}` : there,
+  };
 }
 
 /** What the problem means for a restore. */

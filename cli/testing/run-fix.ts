@@ -9,6 +9,7 @@ const packages: Readonly<Record<string, () => Promise<unknown>>> = {
   kms: () => import('@aws-sdk/client-kms'),
   secretsmanager: () => import('@aws-sdk/client-secrets-manager'),
   sns: () => import('@aws-sdk/client-sns'),
+  'service-quotas': () => import('@aws-sdk/client-service-quotas'),
   cloudtrail: () => import('@aws-sdk/client-cloudtrail'),
 };
 
@@ -39,7 +40,7 @@ export async function runFix(
     const input = Object.fromEntries(
       Object.entries(options)
         .filter(([name]) => name !== 'region')
-        .map(([name, value]) => [memberOf(name), name.endsWith('-ids') ? [value] : value]),
+        .map(([name, value]) => [memberOf(name), inputOf(name, value)]),
     );
     const client = new sdk[clientName]!(settings(region));
     await client.send(new sdk[commandName]!(input));
@@ -65,6 +66,12 @@ function valueOf(word: string, fill: Readonly<Record<string, string>>): unknown 
   if (filled.startsWith('file://')) return fs.readFileSync(fill[filled.slice(7)] ?? filled.slice(7), 'utf8');
   const [, key = '', value] = /^([A-Z]\w*)=(.*)$/.exec(filled) ?? [];
   return value === undefined ? filled : [{ [key]: value }];
+}
+
+/** Lists and numbers are recognised by their names. */
+function inputOf(name: string, value: unknown): unknown {
+  if (name.endsWith('-ids')) return [value];
+  return name === 'desired-value' ? Number(value) : value;
 }
 
 /** `s3-bucket-name` → `S3BucketName`; `notification-endpoint` is `Endpoint` in the API. */

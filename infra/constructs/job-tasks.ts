@@ -5,6 +5,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { TaskStaticEnvironment } from '../../core/jobs/settings.ts';
 import { postgresMajors, type TaskDefinitionArns } from '../../core/plan/names.ts';
+import { taskProcessors } from '../../core/plan/task-size.ts';
 import type { Deployment, Side } from '../deployment.ts';
 import { acknowledge } from './acknowledgements.ts';
 import { planEnvironment, vaultEnvironment } from './runtime-environment.ts';
@@ -56,9 +57,11 @@ export class JobTasks extends Construct {
       logGroup,
       environment,
     };
-    const programs = (['postgres-backup', 'postgres-restore'] as const).map((program) => {
+    const programs = (['backup', 'restore'] as const).map((workflow) => {
+      const program = `postgres-${workflow}` as const;
       const family = names.taskFamily(program);
-      const task = new TaskDefinition(this, program, { ...shared, family, command: program });
+      const processors = taskProcessors[workflow];
+      const task = new TaskDefinition(this, program, { ...shared, family, command: program, processors });
       return [program, task.definition.taskDefinitionArn] as const;
     });
     const restoreTests = postgresMajors.map((major) => {
@@ -72,7 +75,7 @@ export class JobTasks extends Construct {
           HOLDFAST_SCRATCH_PORT: String(scratchPort),
           HOLDFAST_SCRATCH_CONTROL: scratchControlFolder,
         },
-        cpu: 4096,
+        processors: taskProcessors['restore-test'],
         memoryMiB: 16_384,
         ephemeralStorageGiB: 200,
       });

@@ -20,8 +20,7 @@ export interface TaskDefinitionProps {
   readonly executionRole: iam.Role;
   readonly logGroup: logs.ILogGroup;
   readonly environment: TaskStaticEnvironment;
-  /** In 1/1024 of a processor. @default 2048 */
-  readonly cpu?: number;
+  readonly processors: number;
   /** @default 4096 */
   readonly memoryMiB?: number;
   /** Disk of the task, 21 to 200. @default - the 20 GiB that every task has */
@@ -37,7 +36,8 @@ export class TaskDefinition extends Construct {
     super(scope, id);
     this.definition = new ecs.FargateTaskDefinition(this, 'Definition', {
       family: props.family,
-      cpu: props.cpu ?? 2048,
+      // In 1/1024: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#task_size
+      cpu: props.processors * 1024,
       memoryLimitMiB: props.memoryMiB ?? 4096,
       ...(props.ephemeralStorageGiB !== undefined && { ephemeralStorageGiB: props.ephemeralStorageGiB }),
       runtimePlatform: {

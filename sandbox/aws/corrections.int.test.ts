@@ -18,6 +18,12 @@ import {
   S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import {
+  GetAWSDefaultServiceQuotaCommand,
+  GetServiceQuotaCommand,
+  RequestServiceQuotaIncreaseCommand,
+  ServiceQuotasClient,
+} from '@aws-sdk/client-service-quotas';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -249,5 +255,23 @@ describe('cloudwatch_mute_rules', () => {
     await expect(here!.send(new GetAlarmMuteRuleCommand(named))).rejects.toMatchObject({
       name: 'ResourceNotFoundException',
     });
+  });
+});
+
+describe('service_quotas', () => {
+  it("tells Fargate's default, then what was applied in that Region, and knows nothing else", async () => {
+    const quota = { ServiceCode: 'fargate', QuotaCode: 'L-3032A538' };
+    const [east, west] = ['us-east-1', 'us-west-2'].map((region) => new ServiceQuotasClient(client(region)));
+    const applied = new GetServiceQuotaCommand(quota);
+    await expect(east!.send(applied)).rejects.toMatchObject({ name: 'NoSuchResourceException' });
+    expect(await east!.send(new GetAWSDefaultServiceQuotaCommand(quota))).toMatchObject({
+      Quota: { QuotaName: 'Fargate On-Demand vCPU resource count', Value: 4000 },
+    });
+    await east!.send(new RequestServiceQuotaIncreaseCommand({ ...quota, DesiredValue: 6 }));
+    expect((await east!.send(applied)).Quota?.Value).toBe(6);
+    await expect(west!.send(applied)).rejects.toMatchObject({ name: 'NoSuchResourceException' });
+    await expect(
+      east!.send(new GetAWSDefaultServiceQuotaCommand({ ...quota, QuotaCode: 'L-1' })),
+    ).rejects.toMatchObject({ name: 'NoSuchResourceException' });
   });
 });
