@@ -101,13 +101,13 @@ function resourcesOf(plan: Plan, role: Role): number {
   const canaries = plan.sources.filter(({ canary }) => canary !== undefined).length;
   const heartbeats = heartbeatsOf(plan).length;
   // The primary Region has one alarm more for each source, and the secrets of the canaries.
-  const [perSource, perCanary] = role === 'primary' ? [15, 8] : [14, 7];
+  const [perSource, perCanary] = role === 'primary' ? [15, 9] : [14, 8];
   return (
-    74 +
+    76 +
     (plan.network[plan.regions[role]] === undefined ? 14 : 0) +
     perSource * plan.sources.length +
     perCanary * canaries +
-    (heartbeats === 0 ? 0 : 5 + 2 * heartbeats)
+    (heartbeats === 0 ? 0 : 6 + 2 * heartbeats)
   );
 }
 
