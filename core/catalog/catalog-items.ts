@@ -140,6 +140,7 @@ export function claimedJob(input: ClaimInput): RunningJob {
     leaseUntil: input.leaseUntil.toISOString(),
     ...(input.recoveryPointId !== undefined && { recoveryPointId: input.recoveryPointId }),
     ...(input.target !== undefined && { target: input.target }),
+    ...(input.passedOver !== undefined && { passedOver: input.passedOver }),
   };
 }
 

@@ -124,6 +124,7 @@ export interface ClaimInput {
   readonly leaseUntil: Date;
   readonly recoveryPointId?: string;
   readonly target?: string;
+  readonly passedOver?: RunningJob['passedOver'];
   /** Take over claims and leases of these owners although they have not expired, because they are known to run no longer. */
   readonly takeOverFrom?: readonly string[];
 }

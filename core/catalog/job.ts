@@ -63,6 +63,8 @@ const shared = {
   createdAt: z.iso.datetime(),
   recoveryPointId: recoveryPointIdSchema.optional(),
   target: z.string().optional(),
+  /** Newer recovery points that the claim's `latest` could not take. */
+  passedOver: z.array(z.strictObject({ id: recoveryPointIdSchema, code: z.string() })).optional(),
 };
 
 export const jobSchema = z.discriminatedUnion('state', [

@@ -11,7 +11,7 @@ import { recoveryPointSchema } from './recovery-point.ts';
  */
 const pinned = {
   version: 1,
-  job: '4aab3a545e5ac0e5',
+  job: '4ee16efb5cccd728',
   recoveryPoint: '5ebe4dc36545ae49',
 };
 

@@ -85,6 +85,45 @@ describe('claimJob', () => {
     expect(await catalog.listJobs()).toHaveLength(1);
   });
 
+  it('keeps the point of a job that claims again, though latest is another by then, and renews its lease', async () => {
+    const newer = '01JBN2V4ZKQ0000000000000BB';
+    const passedOver = [{ id: newer, code: 'OBJECT_MISSING' }];
+    let latest = { id: pointId, engineVersion: '17.5', passedOver };
+    const asked: string[] = [];
+    const resolvePoint = async (_source: string, id: string) => {
+      asked.push(id);
+      return id === 'latest' ? latest : { id, engineVersion: '17.5', passedOver: [] };
+    };
+    const test = request({ kind: 'restore-test' });
+    const first = await claimJob({ ...deps, resolvePoint }, test);
+    latest = { id: newer, engineVersion: '17.5', passedOver: [] };
+    // As a killed task left it.
+    await catalog.renew(ref(first.jobId), new Date(noon.getTime() + 120_000));
+    const later = new Date(noon.getTime() + 119_000);
+    const second = await claimJob({ ...deps, resolvePoint, now: () => later }, test);
+    expect(second).toEqual(first);
+    expect(second).toMatchObject({ recoveryPointId: pointId });
+    expect(asked).toEqual(['latest', pointId]);
+    const until = '2026-11-02T12:16:59.000Z';
+    expect(await catalog.getJob(ref(first.jobId))).toMatchObject({
+      recoveryPointId: pointId,
+      leaseUntil: until,
+      passedOver,
+    });
+    expect(await catalog.leaseOf('shop-db', { kind: 'restore-test', region: 'us-east-1' })).toMatchObject({
+      until,
+    });
+  });
+
+  it('orders no second try for a job whose lease another took meanwhile', async () => {
+    const first = await claimJob(deps, scheduled('one'));
+    await catalog.releaseLease(ref(first.jobId));
+    const later = new Date(noon.getTime() + 60_000);
+    const other = await claimJob({ ...deps, now: () => later }, scheduled('two', later));
+    await expect(claimJob(deps, scheduled('one'))).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    expect(await catalog.leaseOf('shop-db')).toMatchObject({ jobId: other.jobId });
+  });
+
   it('lets one of two schedules at once run and records the other as skipped', async () => {
     const replies = await Promise.all([claimJob(deps, scheduled('one')), claimJob(deps, scheduled('two'))]);
     expect(replies.map(({ outcome }) => outcome).toSorted()).toEqual(['claimed', 'skipped']);

@@ -4,6 +4,7 @@ import {
   type ClaimInput,
   type Control,
 } from '../catalog/catalog-store.ts';
+import type { RunningJob } from '../catalog/job.ts';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { TaskDefinitionArns } from '../plan/names.ts';
 import type { Plan, SourcePlan } from '../plan/plan.ts';
@@ -13,6 +14,9 @@ import type { ClaimReply, ClaimRequest } from './messages.ts';
 
 /** Time for the task to start: Fargate takes up to two minutes, its retries for capacity under six. The task then keeps shorter leases. */
 const claimLeaseSeconds = 15 * 60;
+
+/** More of them say nothing new, and neither the order nor the record has much room. */
+const mostPassedOver = 10;
 
 export interface ClaimJobDependencies {
   readonly catalog: CatalogStore;
@@ -28,8 +32,10 @@ export interface ClaimJobDependencies {
 }
 
 /**
- * Decides whether an execution may run, and with what. Safe to repeat: the same execution gets the same job again.
- * @throws SOURCE_NOT_FOUND, TARGET_NOT_FOUND, RECOVERY_POINT_NOT_FOUND, REGION_NOT_ACTIVE (a person's order; a schedule stands down)
+ * Decides whether an execution may run, and with what. Safe to repeat: the same execution gets the same job again, with its
+ * point and a whole lease, and the task definition of now.
+ * @throws SOURCE_NOT_FOUND, TARGET_NOT_FOUND, RECOVERY_POINT_NOT_FOUND, REGION_NOT_ACTIVE (a person's order; a schedule stands down),
+ * LEASE_LOST (a later claim that comes after another job took the lease)
  */
 export async function claimJob(deps: ClaimJobDependencies, request: ClaimRequest): Promise<ClaimReply> {
   const source = sourceOf(deps.plan, request.source);
@@ -39,11 +45,11 @@ export async function claimJob(deps: ClaimJobDependencies, request: ClaimRequest
   }
   const target = targetOf(deps.plan, request, deps.region);
   const execution = { arn: request.executionArn, startedAt: new Date(request.executionStartedAt) };
-  const point =
-    request.kind === 'backup'
-      ? { id: idFor('point', execution) }
-      : await deps.resolvePoint(source.id, request.recoveryPoint ?? 'latest');
+  const jobId = idFor('job', execution);
+  const own = await ownJob(deps, { request, jobId });
+  const point = await pointOf(deps, request, { own, newId: idFor('point', execution) });
   const now = deps.now();
+  const leaseUntil = new Date(now.getTime() + claimLeaseSeconds * 1000);
   const order = orderFor({
     plan: deps.plan,
     source,
@@ -51,12 +57,16 @@ export async function claimJob(deps: ClaimJobDependencies, request: ClaimRequest
     point,
     request,
     now,
-    jobId: idFor('job', execution),
+    jobId,
     taskDefinitions: deps.taskDefinitions,
     region: deps.region,
   });
+  if (own !== undefined) {
+    await deps.catalog.renew(own, leaseUntil);
+    return order;
+  }
   const input: ClaimInput = {
-    jobId: order.jobId,
+    jobId,
     kind: request.kind,
     source: source.id,
     region: deps.region,
@@ -64,14 +74,37 @@ export async function claimJob(deps: ClaimJobDependencies, request: ClaimRequest
     epoch: control.epoch,
     scheduledFor: new Date(request.scheduledFor ?? request.executionStartedAt),
     now,
-    leaseUntil: new Date(now.getTime() + claimLeaseSeconds * 1000),
+    leaseUntil,
     recoveryPointId: point.id,
     ...(target !== undefined && { target: target.id }),
+    ...(point.passedOver !== undefined && { passedOver: [...point.passedOver] }),
   };
   const conflict = await claimOrConflict(deps, input);
   if (conflict !== undefined) return skip(deps, { request, control, conflict });
   await recordDeadJobs(deps, input);
   return order;
+}
+
+/** The job that this execution claimed before: its task was killed, or a deployment replaced the revision. */
+async function ownJob(
+  deps: ClaimJobDependencies,
+  { request, jobId }: { readonly request: ClaimRequest; readonly jobId: string },
+): Promise<RunningJob | undefined> {
+  const job = await deps.catalog.getJob({ source: request.source, id: jobId });
+  return job?.state === 'running' && job.owner === request.executionArn ? job : undefined;
+}
+
+/** The point that a job named stays its point: `latest` may be another by now. */
+async function pointOf(
+  deps: ClaimJobDependencies,
+  request: ClaimRequest,
+  { own, newId }: { readonly own: RunningJob | undefined; readonly newId: string },
+): Promise<ResolvedPoint> {
+  if (request.kind === 'backup') return { id: own?.recoveryPointId ?? newId };
+  const id = own?.recoveryPointId ?? request.recoveryPoint ?? 'latest';
+  const { passedOver = [], ...point } = await deps.resolvePoint(request.source, id);
+  const told = own === undefined ? passedOver.slice(0, mostPassedOver) : (own.passedOver ?? []);
+  return { ...point, ...(told.length > 0 && { passedOver: told }) };
 }
 
 /** Claims, taking over from owners that run no longer: at most one for the run itself and one for the lease. */

@@ -11,15 +11,12 @@ const maxEnvironmentCharacters = 7_000;
 /** The names of both settings about checks, and a number. */
 const checksNamesCharacters = 50;
 
-/** More of them say nothing new, and the order has little room. */
-const mostPassedOver = 10;
-
 /** A recovery point to be made, or one that was found. */
 export interface ResolvedPoint {
   readonly id: string;
   /** Of the server that was backed up, e.g. `18.6`; missing for a point still to be made. */
   readonly engineVersion?: string;
-  /** Newer ones that `latest` could not take. */
+  /** Newer ones that `latest` could not take; at most ten, for the order has little room. */
   readonly passedOver?: readonly PassedOverRecoveryPoint[];
 }
 
@@ -103,8 +100,7 @@ function jobEnvironment(input: OrderInput): TaskJobEnvironment {
       source.canary === undefined || request.kind === 'backup'
         ? undefined
         : deploymentNames(input.plan).canaryKeySecret(source.id),
-    HOLDFAST_PASSED_OVER:
-      passedOver.length > 0 ? JSON.stringify(passedOver.slice(0, mostPassedOver)) : undefined,
+    HOLDFAST_PASSED_OVER: passedOver.length > 0 ? JSON.stringify(passedOver) : undefined,
   };
   switch (request.kind) {
     case 'backup':
