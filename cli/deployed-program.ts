@@ -132,7 +132,7 @@ function addCanaryCommands(program: Command): void {
   const canary = group(
     program,
     'canary',
-    'signed heartbeat rows in a source, which measure what a restore has lost',
+    'signed heartbeat rows in a source, which measure how far restored data reaches',
   );
   const owner = (made: Command) =>
     withPlan(made)

@@ -7,7 +7,7 @@ const ownerAbout =
 
 /** `local canary install|remove|status|write`: canaries on a host without a deployment. */
 export function addLocalCanaryCommands(local: Command): void {
-  const canary = group(local, 'canary', 'signed heartbeat rows, which measure what a restore has lost');
+  const canary = group(local, 'canary', 'signed heartbeat rows, which measure how far restored data reaches');
   command(canary, 'install', {
     about: 'make the canary table and the role that writes it in a database',
     examples: ['holdfast local canary install --url postgres://owner@localhost/shop'],

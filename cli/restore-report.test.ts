@@ -34,6 +34,23 @@ describe('the next step after a restore', () => {
   });
 });
 
+describe('how far the data reaches', () => {
+  const at = '2026-11-02T12:00:00.000Z';
+  const first = (found: Parameters<typeof describeRestored>[0]) => describeRestored(found, 'restore')[0];
+
+  it('counts to the order by a canary, and does not call that the loss of a disaster', () => {
+    expect(first({ recoveredTo: { at, by: 'canary' }, measuredRpoSeconds: 90 })).toBe(
+      `  the data reaches to ${at}, by its newest genuine canary: 1 min 30 s before this was ordered (the measured RPO); after a disaster the loss is from then to the fault`,
+    );
+  });
+
+  it('measures nothing by a snapshot', () => {
+    expect(first({ recoveredTo: { at, by: 'snapshot' } })).toBe(
+      `  the data reaches to ${at}, when its snapshot was taken; no canary tells it more exactly`,
+    );
+  });
+});
+
 describe('a restore that failed with faults', () => {
   const lines = (code: string) => describeRestored({ faults: [fault] }, 'restore', code).join('\n');
 

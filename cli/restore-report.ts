@@ -92,11 +92,9 @@ function reachOf({ recoveredTo, measuredRpoSeconds }: Findings): string[] {
   const { at, by } = recoveredTo;
   if (by === 'canary' && measuredRpoSeconds !== undefined)
     return [
-      `  the data reaches to ${at}, by its newest genuine canary: ${formatDuration(measuredRpoSeconds)} before this was ordered (the measured RPO)`,
+      `  the data reaches to ${at}, by its newest genuine canary: ${formatDuration(measuredRpoSeconds)} before this was ordered (the measured RPO); after a disaster the loss is from then to the fault`,
     ];
-  return [
-    `  the data reaches to ${at}, when its snapshot was taken; no canary measured what was lost after it`,
-  ];
+  return [`  the data reaches to ${at}, when its snapshot was taken; no canary tells it more exactly`];
 }
 
 function nextStep(failed: number, faults: number): string {

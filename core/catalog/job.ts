@@ -43,7 +43,7 @@ export const jobResultSchema = z.strictObject({
   notChecked: z.array(z.string()).optional(),
   /** How far the restored data reaches: the newest canary row in it, or the snapshot's time when there is none. */
   recoveredTo: z.strictObject({ at: z.iso.datetime(), by: z.enum(['canary', 'snapshot']) }).optional(),
-  /** From `recoveredTo` to the moment the restore was ordered; only when a canary measured it. */
+  /** From `recoveredTo` to the moment the restore was ordered; only when a canary measured it. After a disaster the loss is less: it ends at the fault. */
   measuredRpoSeconds: z.number().nonnegative().optional(),
   /** Only for backups: whether the other Region held a complete, locked copy when the job ended. */
   copy: z.enum(['protected', 'storedPeerDown']).optional(),

@@ -124,7 +124,7 @@ export const alarmKinds = {
     rule: true,
   },
   'canary-not-written': {
-    says: 'No canary was written into the source: a restore of a newer point could not measure what was lost.',
+    says: 'No canary was written into the source: a restore of a newer point could not measure how far its data reaches.',
     tells: 'state',
     per: 'source',
     sources: ({ canary }) => canary !== undefined,

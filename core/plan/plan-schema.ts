@@ -152,7 +152,7 @@ const source = z.strictObject({
     .describe('Tables that are read in parallel; 1 to 64.'),
   retention,
   canary: canary.describe(
-    'Signed heartbeat rows in the source, by which every restore measures what was lost; `{}` takes the defaults. Without it loss is known by the snapshot only. A function and two secrets for each source, about 1 US dollar a month. After the deployment: `holdfast canary install SOURCE`.',
+    'Signed heartbeat rows in the source, by which every restore measures how far its data reaches; `{}` takes the defaults. Without it only the moment of the snapshot is known. A function and two secrets for each source, about 1 US dollar a month. After the deployment: `holdfast canary install SOURCE`.',
   ),
   checks: z.array(check).max(500).default([]).describe('Your own assertions about restored data.'),
 });

@@ -66,6 +66,18 @@ describe('what README calls not built', () => {
   });
 });
 
+describe('what README tells whoever deploys', () => {
+  it('is done with the commands of a deployment: a vault of local commands has another key', () => {
+    const readme = fs.readFileSync(`${root}/README.md`, 'utf8');
+    const steps = readme.slice(
+      readme.indexOf('## Protect your own database'),
+      readme.indexOf('## Without AWS'),
+    );
+    expect(steps).toContain('npx holdfast canary install shop-db');
+    expect(steps).not.toContain('holdfast local');
+  });
+});
+
 const slugs = (file: string) =>
   [
     ...fs
