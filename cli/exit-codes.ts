@@ -8,6 +8,7 @@ export const exitCodes = {
   5: 'restored with faults',
   6: 'no fault seen, but not everything could be looked at',
   130: 'stopped by Ctrl-C',
+  143: 'stopped by SIGTERM',
 } as const;
 
 /** Of an answer that may be wrong or incomplete because a Region or a service was not heard. */

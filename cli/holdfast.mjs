@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import module from 'node:module';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -43,5 +44,8 @@ function startUnderOwnNode() {
     if (!process.stdin.isTTY) child.kill('SIGINT');
   });
   process.on('SIGTERM', () => child.kill('SIGTERM'));
-  child.on('exit', (code, signal) => process.exit(signal === null ? code : 1));
+  // As a shell says it.
+  child.on('exit', (code, signal) =>
+    process.exit(signal === null ? code : 128 + os.constants.signals[signal]),
+  );
 }

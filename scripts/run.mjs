@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // usage: node scripts/run.mjs PROGRAM [ARGUMENTS]: set-up first, then PROGRAM under the project's own Node 24.
 import { spawn } from 'node:child_process';
+import os from 'node:os';
 import path from 'node:path';
 import { root, setupOrExit } from './setup.mjs';
 
@@ -19,4 +20,5 @@ const child = spawn(path.join(bin[0], 'node'), [path.resolve(root, program), ...
 // Ctrl-C reaches the whole foreground group by itself; TERM reaches only this process and is handed on.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => child.kill('SIGTERM'));
-child.on('exit', (code, signal) => process.exit(signal === null ? code : 1));
+// As a shell says it.
+child.on('exit', (code, signal) => process.exit(signal === null ? code : 128 + os.constants.signals[signal]));
