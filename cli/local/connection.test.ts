@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { parsePostgresUrl } from './connection.ts';
+import { parsePostgresUrl, readConnection } from './connection.ts';
 
 const home = mkdtempSync(path.join(os.tmpdir(), 'holdfast-connection-'));
 afterAll(() => rmSync(home, { recursive: true }));
@@ -19,6 +19,18 @@ const refusal = (text: string, environment: NodeJS.ProcessEnv = {}) => {
     return { code, text: `${message} ${hint}` };
   }
 };
+
+describe('a connection string that is empty', () => {
+  it.each(['', ' ', '\n'])('%j is refused, whatever database the environment names', (text) => {
+    expect(() => readConnection(text, { ...nobody, PGHOST: 'other', PGDATABASE: 'other' })).toThrow(
+      expect.objectContaining({ code: 'USAGE', message: expect.stringContaining('the connection is empty') }),
+    );
+  });
+
+  it('is not postgres://, which takes all of it from the environment', () => {
+    expect(readConnection('postgres://', { ...nobody, PGHOST: 'other' })).toMatchObject({ host: 'other' });
+  });
+});
 
 describe('a connection string', () => {
   const plain = { host: 'h', port: 5433, dbname: 'd', username: 'u', password: 'p w', tls: 'verify-full' };

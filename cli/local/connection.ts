@@ -12,9 +12,15 @@ const tlsModes = ['disable', 'require', 'verify-ca', 'verify-full'] as const sat
  * it stands in no argument list or history. What is not in it comes from libpq's environment variables, a service, and the
  * password from the password file (PGPASSFILE, `~/.pgpass`). Only the TLS mode has another default than libpq's: encrypted and
  * checked, unless the server is on this machine.
- * @throws USAGE; no message repeats the URL
+ * @throws USAGE; no message repeats the URL. One that is empty, as an unset variable of a shell makes it, is refused: the
+ * environment's database may be another than the one that was meant.
  */
 export function readConnection(url: string, environment: NodeJS.ProcessEnv): PostgresConnection {
+  if (url.trim() === '')
+    throw usage(
+      'the connection is empty; allowed are postgres://user@host:5432/database and host=… dbname=… user=…',
+      'is the variable of the shell set? postgres:// alone takes everything from the PG… variables',
+    );
   return parsePostgresUrl(url === '-' ? readFirstLine() : url, environment);
 }
 
