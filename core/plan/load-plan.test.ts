@@ -94,6 +94,35 @@ describe('the text', () => {
       ]);
   });
 
+  it('tells a fault of the syntax, and not what the keys behind it would be', () => {
+    for (const text of [
+      base.replace('primary: us-east-1, ', 'primary: us-east-1 '),
+      base.replace('tier: 4', 'tier: "4'),
+      base.replace('    tier', '   tier'),
+    ]) {
+      const messages = problemsOf(text).map(({ message }) => message);
+      expect(messages).not.toEqual([]);
+      expect(messages.filter((message) => !message.startsWith('not valid YAML'))).toEqual([]);
+    }
+  });
+
+  it('tells all mistakes where only a key stands twice', () => {
+    const messages = problemsOf(`${base.replace('tier: 4', 'tier: 9')}name: other\n`).map((p) => p.path);
+    expect(messages).toEqual(['sources.shop-db.tier', '']);
+  });
+
+  it.each([
+    ['none.yaml', 'it is not there (ENOENT)'],
+    ['.', 'it is a folder (EISDIR)'],
+    ['load-plan.test.ts/plan.yaml', 'a part of its path is no folder (ENOTDIR)'],
+  ])('says why %s cannot be read', async (name, why) => {
+    const file = path.join(import.meta.dirname, name);
+    await expect(readPlanText(file)).rejects.toMatchObject({
+      code: 'PLAN_INVALID',
+      message: `the plan file ${file} cannot be read: ${why}`,
+    });
+  });
+
   it('says that an account number wants quotes', () => {
     const [problem] = problemsOf(base.replace(/account: .*/, 'account: 111122223333'));
     expect(problem).toMatchObject({

@@ -93,7 +93,7 @@ export async function readPlanText(
     bytes = await fs.readFile(file);
   } catch (error) {
     if (isHoldfastError(error)) throw error;
-    throw new HoldfastError('PLAN_INVALID', `the plan file ${file} cannot be read`, {
+    throw new HoldfastError('PLAN_INVALID', `the plan file ${file} cannot be read: ${whyUnread(error)}`, {
       cause: error,
       hint,
     });
@@ -104,6 +104,18 @@ export async function readPlanText(
     throw new HoldfastError('PLAN_INVALID', `${file} is not UTF-8 text`, { hint: 'save it as UTF-8' });
   }
   return text;
+}
+
+function whyUnread(error: unknown): string {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: 'it is not there',
+    ENOTDIR: 'a part of its path is no folder',
+    EISDIR: 'it is a folder',
+    EACCES: 'this user may not read it',
+  };
+  const known = reasons[code];
+  return known === undefined ? message : `${known} (${code})`;
 }
 
 function utf8(bytes: Buffer): string | undefined {

@@ -26,6 +26,9 @@ export interface PlanText {
 /** More than any plan needs; a larger file is a mistake, and not read. */
 export const largestPlanBytes = 1 << 20;
 
+/** Objections to a text whose structure is plain all the same, so that the rest can be judged. */
+const harmless: ReadonlySet<string> = new Set(['DUPLICATE_KEY', 'MULTIPLE_DOCS', 'NON_STRING_KEY']);
+
 export function readDocument(text: string, file: string): PlanText {
   const lines = new LineCounter();
   const whole = (message: string, hint: string): PlanText => ({
@@ -56,8 +59,9 @@ export function readDocument(text: string, file: string): PlanText {
     return { line, column: col };
   };
   const tabs = document.errors.filter(({ code }) => code === 'TAB_AS_INDENT');
-  // What is read behind a tab is not what stands there: it would be told as mistakes that nobody made.
-  const told = tabs.length > 0 ? tabs : document.errors;
+  const broken = document.errors.filter(({ code }) => !harmless.has(code));
+  // What is read behind a fault of the syntax is not what stands there: it would be told as mistakes that nobody made.
+  const told = [tabs, broken, document.errors].find((errors) => errors.length > 0) ?? [];
   const problems: PlanProblem[] = told.map((error) => ({
     file,
     ...at(error.pos[0]),
@@ -65,7 +69,7 @@ export function readDocument(text: string, file: string): PlanText {
     path: '',
     message: yamlMessage(error, text),
   }));
-  if (tabs.length > 0) return { ...whole('', ''), problems };
+  if (broken.length > 0) return { ...whole('', ''), problems };
   return {
     file,
     ...plainValue(document, problems, (offset) => ({ file, ...at(offset) })),
