@@ -134,10 +134,7 @@ export function selectTables(tables: readonly TableItem[], only: readonly string
   }
   if (missing.length > 0) {
     throw new HoldfastError('ITEM_NOT_FOUND', `the recovery point has no table ${missing.join(', ')}`, {
-      hint: `tables are named schema.table; it holds ${tables
-        .slice(0, 5)
-        .map((entry) => displayName(entry.table))
-        .join(', ')}${tables.length > 5 ? ', …' : ''}`,
+      hint: `tables are named schema.table; it holds ${someOf(tables)}`,
     });
   }
   return {
@@ -145,6 +142,13 @@ export function selectTables(tables: readonly TableItem[], only: readonly string
     oids: new Set(names.keys()),
     names: [...names.values()],
   };
+}
+
+/** A big table is stored in parts and named once. */
+function someOf(tables: readonly TableItem[]): string {
+  const names = [...new Set(tables.map(({ table }) => displayName(table)))];
+  if (names.length === 0) return 'no table';
+  return `${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`;
 }
 
 function isCalled(name: QualifiedName, wanted: string): boolean {
