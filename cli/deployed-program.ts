@@ -9,14 +9,14 @@ export function addDeployedCommands(program: Command): void {
   addCanaryCommands(program);
 }
 
-function withPlan(made: Command): Command {
+function withPlan(made: Command, region = "Region to talk to (default: the plan's primary)"): Command {
   return made
     .addOption(
       new Option('--plan <file>', 'plan file of the deployment')
         .default('holdfast.yaml')
         .env('HOLDFAST_PLAN'),
     )
-    .option('--region <region>', "Region to talk to (default: the plan's primary)");
+    .option('--region <region>', region);
 }
 
 function addJobCommands(program: Command): void {
@@ -123,6 +123,7 @@ function addUpkeepCommands(program: Command): void {
       about: 'check plan, deployment, keys, secrets and alarms in both Regions, with the fix for each fault',
       examples: ['holdfast doctor', 'holdfast doctor --page'],
     }),
+    "ask this Region alone (default: both of the plan; --page publishes in the plan's primary)",
   )
     .option('--page', 'also publish a test page to the alarm topic')
     .action(async (options) => (await import('./deployed/doctor.ts')).runDoctor(options));

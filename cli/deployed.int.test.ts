@@ -146,7 +146,7 @@ describe('holdfast with a deployment', () => {
       const verified = await deployed('verify latest --deep');
       expect([verified.code, verified.json()]).toMatchObject([
         0,
-        { ok: true, recoveryPointId: writer.id, problems: [] },
+        { ok: true, deep: true, recoveryPointId: writer.id, problems: [] },
       ]);
       const dry = await deployed('catalog rebuild --dry-run');
       expect([dry.code, dry.json().entries]).toMatchObject([

@@ -48,6 +48,13 @@ describe('holdfast', () => {
     expect(help).toMatch(/--source <name> name of the source in the vault \(default: the only one\) --to/);
   });
 
+  it('says in the help of doctor which Regions are asked', async () => {
+    const { stdout } = await runCli(['doctor', '--help']);
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain(
+      '--region <region> ask this Region alone (default: both of the plan',
+    );
+  });
+
   it('shows help without loading an engine or the AWS SDK', async () => {
     const folder = path.resolve(import.meta.dirname);
     const eager = [

@@ -7,7 +7,7 @@ import { isHoldfastError } from '../../core/errors.ts';
 import { readPostgresSecret } from '../../core/jobs/secrets.aws.ts';
 import type { ConnectionPlan } from '../../core/plan/plan.ts';
 import { clientSettings, type Deployment } from './deployment.ts';
-import { diagnose, Fault, type Finding, shellWord, Unknown } from './doctor-look.ts';
+import { diagnose, Fault, type Finding, shellWord, shorten, Unknown } from './doctor-look.ts';
 
 /** A source or a target as one Region's secret has it. */
 interface Place {
@@ -142,7 +142,7 @@ async function enter(kind: Place['kind'], connection: PostgresConnection): Promi
     }
   } catch (error) {
     if (!isHoldfastError(error)) throw error;
-    const said = error.message.slice(0, 140);
+    const said = shorten(error.message, 160);
     if (error.code === 'TARGET_NOT_EMPTY') throw new Fault(said, error.hint);
     // The server answered and judged the user; who may come from where is another question for the tasks.
     if (error.code === 'SOURCE_CREDENTIALS' && !/pg_hba/.test(said)) throw new Fault(said, error.hint);

@@ -76,8 +76,18 @@ export async function diagnose({ what, fix, look }: Look, region: string): Promi
     const detail = notAllowed.test(name)
       ? `not looked at: these credentials may not (${name})`
       : `${name}: ${message}`;
-    return { what, region, state: 'unknown', detail: detail.slice(0, 200) };
+    return { what, region, state: 'unknown', detail: shorten(detail, 200) };
   }
+}
+
+/** Cut behind an item of a list or a word, and marked as cut. */
+export function shorten(text: string, longest: number): string {
+  if (text.length <= longest) return text;
+  const head = text.slice(0, longest);
+  const end = Math.max(head.lastIndexOf(', '), head.lastIndexOf('; '));
+  // A list that begins late loses too much.
+  const cut = end > longest / 2 ? end + 1 : head.lastIndexOf(' ');
+  return `${head.slice(0, cut > 0 ? cut : longest)} …`;
 }
 
 /** One line instead of many for services of a Region that do not answer although the Region does. */

@@ -69,6 +69,7 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
         recoveryPointId: report.recoveryPointId,
         region: deployment.region,
         ...(alone && { notAnswering: [peerRegion] }),
+        deep: options.deep === true,
         objects: report.objects,
         storedBytes: report.storedBytes,
         problems,
@@ -76,7 +77,7 @@ export async function verifyPoint(id: string, options: VerifyPointOptions): Prom
         ...(report.thaw !== undefined && { thaw: report.thaw }),
       },
       text: report.ok
-        ? `${summary}, all whole and signed`
+        ? `${summary}, all whole${options.deep === true ? ', readable' : ''} and signed`
         : `${table(['CODE', 'STATE', 'OBJECT', 'DETAIL'], rows)}\n${summary}: ${counted(problems.length, 'problem')}`,
       exitCode: report.ok ? 0 : 1,
     };
