@@ -54,6 +54,15 @@ describe('assembleReport', () => {
     ['a step failed', ({ steps }) => steps.push({ ...steps[0]!, ok: false })],
   ])('is not ok when %s', (_, change) => expect(okAfter(change)).toBe(false));
 
+  it('measures nothing by data that did not pass its checks', () => {
+    const drill = finished();
+    drill.state.writesBeganAt = after(-100);
+    delete drill.state.validatedAt;
+    const { measured, moments, rpoBy } = assembleReport(drill, undefined);
+    expect([measured.rpoSeconds, measured.rtoSeconds, rpoBy]).toEqual([null, null, null]);
+    expect(moments).not.toHaveProperty('recoveredCanaryAt');
+  });
+
   it('is not ok when something failed between the steps', () => {
     const failure = { step: 'between two steps', code: 'INTERNAL', message: 'x' };
     expect(assembleReport(finished(), failure)).toMatchObject({ ok: false, failure });

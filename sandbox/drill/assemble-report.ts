@@ -1,12 +1,15 @@
 import os from 'node:os';
-import type { Drill } from './drill-context.ts';
+import type { Reach } from '../../core/canary/reach.ts';
+import { type Drill, made } from './drill-context.ts';
 import type { DrillReport } from './report.ts';
 import { restoreTestStep } from './steps/recover.ts';
 
 /** What the drill found, as its report. `ok` only if every step, every check and both objectives held. */
 export function assembleReport(drill: Drill, failure: DrillReport['failure']): DrillReport {
   const { state, options } = drill;
-  const objectives = state.plan?.sources[0]?.objectives ?? { rpoSeconds: 0, rtoSeconds: 0 };
+  const plan = made(state.plan, 'plan');
+  const source = made(plan.sources[0], 'source');
+  const { objectives } = source;
   const measured = measure(drill);
   const own = options.source !== undefined;
   // The drill's own database has a canary, so anything else than a measurement by it is a fault.
@@ -19,10 +22,7 @@ export function assembleReport(drill: Drill, failure: DrillReport['failure']): D
     ok: failure === undefined && rpoHeld && rtoHeld && held,
     startedAt: drill.startedAt.toISOString(),
     seconds: (Date.now() - drill.startedAt.getTime()) / 1_000,
-    regions: {
-      primary: state.plan?.regions.primary ?? 'us-east-1',
-      standby: state.plan?.regions.standby ?? 'us-west-2',
-    },
+    regions: { primary: plan.regions.primary, standby: plan.regions.standby },
     // Those that ran side by side ended in any order.
     steps: drill.steps.toSorted((a, b) => a.beganAt - b.beganAt),
     objectives: { rpoSeconds: objectives.rpoSeconds, rtoSeconds: objectives.rtoSeconds },
@@ -30,7 +30,7 @@ export function assembleReport(drill: Drill, failure: DrillReport['failure']): D
     lost: state.lost,
     checks: state.checks,
     source: {
-      name: state.own?.dbname ?? state.plan?.sources[0]?.id ?? 'shop-db',
+      name: state.own?.dbname ?? source.id,
       kind: own ? 'own' : 'workload',
       server: state.sourceServer ?? (own ? null : 'PostgreSQL 18'),
       databaseBytes: state.sourceBytes === 0 ? null : state.sourceBytes,
@@ -42,7 +42,7 @@ export function assembleReport(drill: Drill, failure: DrillReport['failure']): D
       finishedAt: drill.at(finishedAt) ?? 0,
       usedFor: usedFor(drill, point.id),
     })),
-    rpoBy: state.recoveredTo?.by ?? null,
+    rpoBy: vouchedFor(state)?.by ?? null,
     notChecked: state.notChecked,
     notMeasured: own
       ? [
@@ -68,8 +68,14 @@ function measure({ state }: Drill): DrillReport['measured'] {
   };
 }
 
-function reachOf({ recoveredTo }: Drill['state']): Date | undefined {
-  return recoveredTo && new Date(recoveredTo.at);
+/** How far the restored data reaches; nothing that did not pass its checks is measured by. */
+function vouchedFor({ recoveredTo, validatedAt }: Drill['state']): Reach | undefined {
+  return validatedAt && recoveredTo;
+}
+
+function reachOf(state: Drill['state']): Date | undefined {
+  const reach = vouchedFor(state);
+  return reach && new Date(reach.at);
 }
 
 /** Only those that came: a moment that never was is left out. */
@@ -78,7 +84,7 @@ function moments(drill: Drill): DrillReport['moments'] {
   const all = {
     writesBeganAt: drill.at(state.writesBeganAt),
     killedAt: drill.at(state.disasterAt),
-    recoveredCanaryAt: state.recoveredTo?.by === 'canary' ? drill.at(reachOf(state)) : undefined,
+    recoveredCanaryAt: vouchedFor(state)?.by === 'canary' ? drill.at(reachOf(state)) : undefined,
     recoveredAt: drill.at(state.validatedAt),
   };
   return Object.fromEntries(Object.entries(all).filter(([, at]) => at !== undefined));

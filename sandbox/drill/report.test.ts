@@ -36,6 +36,19 @@ describe('html', () => {
   });
 });
 
+/** Restored and compared, but not every check held. */
+function notVouched(checks: DrillReport['checks']): Partial<DrillReport> {
+  const { measured } = exampleReport();
+  return {
+    ok: false,
+    failure: { step: 'validate', code: 'CHECK_FAILED', message: 'm' },
+    measured: { ...measured, rpoSeconds: null, rtoSeconds: null },
+    moments: { writesBeganAt: 18, killedAt: 74.2 },
+    rpoBy: null,
+    checks,
+  };
+}
+
 describe('words', () => {
   it.each([
     [0, '0.0 s'],
@@ -96,6 +109,21 @@ describe('words', () => {
       'The recovery took longer than was promised.',
       { measured: { ...exampleReport().measured, rtoSeconds: 14_401 } },
     ],
+    [
+      'What was restored did not pass its checks.',
+      notVouched([
+        { name: 'row counts', ok: false, detail: '3 instead of 4' },
+        { name: 'the recovery did not need us-east-1', ok: false, detail: 'it was reached' },
+      ]),
+    ],
+    [
+      'The database was recovered, but not without us-east-1.',
+      notVouched([
+        { name: 'every point reported protected is whole in us-west-2', ok: false, detail: 'missing' },
+        { name: 'row counts', ok: true, detail: 'as counted' },
+        { name: 'the recovery did not need us-east-1', ok: false, detail: 'it was reached' },
+      ]),
+    ],
     ['It ended before the disaster.', { moments: {} }],
   ])('says of a drill that did not pass: %s', (verdict, changes) => {
     const report = exampleReport({ ok: false, ...changes });
@@ -109,6 +137,28 @@ describe('words', () => {
     expect(sayLoss(one)[1]).toMatch(/^1 is missing: number 7\./);
     expect(sayLoss(exampleReport())[1]).toMatch(/^752 are missing: numbers 1000002064 to 1000002815\./);
     expect(sayLoss(exampleReport({ lost: { acknowledged: 10, missing: 0 } }))[1]).toBe('None is missing.');
+  });
+});
+
+describe('how far restored data reaches', () => {
+  const said = (changes: Partial<DrillReport>) =>
+    sayLoss(exampleReport(changes))[1]?.replaceAll('\u00A0', ' ') ?? '';
+
+  it('is told by the newest heartbeat only when that measured it', () => {
+    expect(said({})).toContain('The newest signed heartbeat in the restored data was written 15 s before');
+    expect(said({ rpoBy: 'snapshot' })).toContain('The snapshot that came back was taken 15 s before');
+    expect(said({ rpoBy: 'snapshot' })).not.toContain('heartbeat');
+  });
+
+  it('is not told of data that nobody vouches for, nor are heartbeats called lost or saved', () => {
+    const changes = notVouched([{ name: 'canary', ok: false, detail: 'forged' }]);
+    expect(said(changes)).toContain('How much time was lost was not measured');
+    const dotsOf = (report: DrillReport) =>
+      new Set([...renderReport(report).matchAll(/<circle class="(.*?)"/g)].map(([, kind]) => kind));
+    expect(dotsOf(exampleReport(changes))).toEqual(new Set(['canary-unknown']));
+    expect(dotsOf(exampleReport())).toEqual(new Set(['canary', 'canary-lost']));
+    expect(renderReport(exampleReport(changes)).match(/>not measured</g)).toHaveLength(2);
+    expect(renderReport(exampleReport(changes))).not.toContain('class="gap');
   });
 });
 

@@ -54,7 +54,7 @@ export const reportSchema = z.strictObject({
   moments: z.strictObject({
     writesBeganAt: seconds.optional(),
     killedAt: seconds.optional(),
-    /** The newest canary that was found in the restored data. */
+    /** The newest genuine canary in restored data that passed its checks. */
     recoveredCanaryAt: seconds.optional(),
     /** Restored data was validated. */
     recoveredAt: seconds.optional(),
@@ -72,7 +72,7 @@ export const reportSchema = z.strictObject({
       usedFor: z.enum(['restore', 'restore test', 'nothing']),
     }),
   ),
-  /** What `measured.rpoSeconds` counts from: the newest genuine canary, or the snapshot. */
+  /** What `measured.rpoSeconds` counts from: the newest genuine canary, or the snapshot; null when the data did not pass its checks. */
   rpoBy: z.enum(['canary', 'snapshot']).nullable(),
   /** What the checks of the restored data left out, each with its reason. */
   notChecked: z.array(z.string()),

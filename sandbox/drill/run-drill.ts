@@ -10,6 +10,7 @@ import { writeReport } from './write-report.ts';
 import { sayLoss, sayRecovery, sayVerdict } from './report/words.ts';
 import { backUp } from './steps/back-up.ts';
 import { strike } from './steps/disaster.ts';
+import { examplePlan } from './steps/own-source.ts';
 import { prepare } from './steps/prepare.ts';
 import { recover, testRestore } from './steps/recover.ts';
 import { validate } from './steps/validate.ts';
@@ -19,6 +20,8 @@ import type { Terminal } from './terminal.ts';
 export async function runDrill(options: DrillOptions, terminal: Terminal): Promise<DrillReport> {
   const drill = new Drill(options, terminal);
   let failure: DrillReport['failure'];
+  // However early it ends, its report says what was promised.
+  drill.state.plan = await loadPlan(examplePlan);
   terminal.title('Holdfast drill: back up, lose a Region, recover, prove it');
   try {
     await prepare(drill);
@@ -89,7 +92,7 @@ function describe(error: unknown): { code: string; message: string; hint?: strin
 
 /** For who wants to look around: until Ctrl-C. */
 async function keepRunning({ state, options, terminal }: Drill): Promise<void> {
-  const { standby } = (state.plan ?? (await loadPlan(made(state.planFile, 'plan file')))).regions;
+  const { standby } = made(state.plan, 'plan').regions;
   const exports = Object.entries(made(state.sandbox, 'sandbox').environment(standby));
   const plan = `--plan ${path.relative(process.cwd(), made(state.planFile, 'plan file'))} --region ${standby}`;
   const psql = path.relative(process.cwd(), path.join(postgresBinDirectory(18), 'psql'));

@@ -60,7 +60,7 @@ footer p{margin:0 0 4px}
 .chart .band{fill:var(--ground)}.chart .off{fill:url(#hatch)}
 .chart .hatch-line{stroke:var(--kill);stroke-width:1.2;opacity:.35}
 .chart .kill{stroke:var(--kill);stroke-width:2}.chart .kill-text{fill:var(--kill);font-weight:650}
-.chart .canary{fill:var(--good)}.chart .canary-lost{fill:none;stroke:var(--lost);stroke-width:1.4}
+.chart .canary{fill:var(--good)}.chart .canary-unknown{fill:var(--soft)}.chart .canary-lost{fill:none;stroke:var(--lost);stroke-width:1.4}
 .chart .gap{fill:var(--lost-ground);stroke:var(--lost);stroke-width:1}.chart .gap-text{fill:var(--lost);font-weight:650}
 .chart .span{stroke:var(--good);stroke-width:2;fill:none}.chart .span-text{fill:var(--good);font-weight:650}
 .key{color:var(--soft);font-size:14px;display:flex;flex-wrap:wrap;gap:4px 18px;margin:14px 0 0}

@@ -125,29 +125,36 @@ function heartbeatRow(report: DrillReport, layout: Layout): Row {
   const until = killedAt ?? report.seconds;
   const room = Math.max(1, (layout.x(until) - layout.x(from)) / 6);
   const every = Math.max(1, Math.ceil((until - from) / Math.min(maxDots, room)));
-  const newest = recoveredCanaryAt ?? until;
   return (top) => {
     const y = barTop(layout, top);
     const dots: Html[] = [];
     for (let second = from; second <= until; second += every) {
-      const kind = second <= newest + 0.001 ? 'canary' : 'canary-lost';
+      const kind = heartbeatKind(second, recoveredCanaryAt);
       dots.push(html`<circle class="${kind}" cx="${layout.x(second)}" cy="${y + barHeight / 2}" r="2" />`);
     }
-    const lost = recoveredCanaryAt !== undefined && killedAt !== undefined;
+    const isKnown = recoveredCanaryAt !== undefined && killedAt !== undefined;
     const gap =
-      lost &&
+      isKnown &&
       html`<rect
         class="gap"
-        x="${layout.x(newest)}"
+        x="${layout.x(recoveredCanaryAt)}"
         y="${y - 2}"
-        width="${Math.max(2, round(layout.x(killedAt) - layout.x(newest)))}"
+        width="${Math.max(2, round(layout.x(killedAt) - layout.x(recoveredCanaryAt)))}"
         height="${barHeight + 4}"
         rx="3"
       />`;
     // Beside the row, because behind the disaster there may be no room, and before it are the dots.
-    const figure = lost ? `${sayDuration(killedAt - newest)} lost` : undefined;
-    return html`${captions(layout, top, { name: 'signed heartbeats', figure, kind: 'gap-text' })}${gap}${dots}`;
+    const unknown = killedAt === undefined ? undefined : 'unknown';
+    const figure = isKnown ? `${sayDuration(killedAt - recoveredCanaryAt)} lost` : unknown;
+    const kind = isKnown ? 'gap-text' : 'soft';
+    return html`${captions(layout, top, { name: 'signed heartbeats', figure, kind })}${gap}${dots}`;
   };
+}
+
+/** Came back or lost; neither unless restored data that passed its checks told. */
+function heartbeatKind(second: number, newest: number | undefined): string {
+  if (newest === undefined) return 'canary-unknown';
+  return second <= newest + 0.001 ? 'canary' : 'canary-lost';
 }
 
 function stepRow(step: ReportStep, layout: Layout): Row {

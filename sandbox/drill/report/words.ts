@@ -47,12 +47,13 @@ export function sayRecovery({ measured, objectives }: DrillReport): string {
 }
 
 /** The one thing that a reader must know of a drill that did not pass. */
-function sayFailure({ moments, failure, measured, objectives, checks }: DrillReport): string {
+function sayFailure(report: DrillReport): string {
+  const { moments, failure, measured, objectives, checks } = report;
+  const notAlone = `The database was recovered, but not without ${report.regions.primary}`;
   if (moments.killedAt === undefined) return 'It ended before the disaster';
   if (measured.rtoSeconds === null) {
-    return failure?.code === 'CHECK_FAILED'
-      ? 'What was restored did not pass its checks'
-      : 'The database was not recovered';
+    if (failure?.code !== 'CHECK_FAILED') return 'The database was not recovered';
+    return isDataAtFault(report) ? 'What was restored did not pass its checks' : notAlone;
   }
   if (failure !== undefined && failure.code !== 'CHECK_FAILED')
     return `The database was recovered, but “${failure.step}” failed`;
@@ -74,6 +75,19 @@ function against(measured: number, promised: number, what: string): string {
 /** The name of the check by which a recovery proves that it went without the lost Region; the page leans on it. */
 export const aloneCheck = (lostRegion: string) => `the recovery did not need ${lostRegion}`;
 
+/** The name of the check by which no point that was reported protected is damaged. */
+export const wholePointsCheck = (standby: string) => `every point reported protected is whole in ${standby}`;
+
+/** Whether more broke than what says nothing about the data that came back. */
+function isDataAtFault({ checks, regions }: DrillReport): boolean {
+  const broken = checks.filter(({ ok }) => !ok).map(({ name }) => name);
+  const alone = aloneCheck(regions.primary);
+  return (
+    !broken.includes(alone) ||
+    broken.some((name) => name !== alone && name !== wholePointsCheck(regions.standby))
+  );
+}
+
 /** What a step is called that makes a fault on purpose begins with this. */
 export const sabotageStep = 'sabotage: ';
 
@@ -85,7 +99,7 @@ function snapshotLoss({ measured: { rpoSeconds } }: DrillReport): string {
 
 /** What was lost, in sentences that need no glossary. */
 export function sayLoss(report: DrillReport): readonly string[] {
-  const { lost, measured, moments } = report;
+  const { lost } = report;
   if (lost.acknowledged === null || lost.missing === null) {
     return [
       report.source.kind === 'own'
@@ -101,11 +115,17 @@ export function sayLoss(report: DrillReport): readonly string[] {
     .map(([first, last]) => (first === last ? String(first) : `${first} to ${last}`));
   const more = report.missingRanges.length > 5 ? ` and ${report.missingRanges.length - 5} further gaps` : '';
   const missing = `${sayCount(lost.missing)} ${lost.missing === 1 ? 'is' : 'are'} missing: ${lost.missing === 1 ? 'number' : 'numbers'} ${ranges.join(', ')}${more}.`;
-  const when =
-    measured.rpoSeconds === null || moments.killedAt === undefined
-      ? ''
-      : ` The newest signed heartbeat in the restored data was written ${sayDuration(measured.rpoSeconds)} before the disaster; everything confirmed after the recovery point's snapshot is gone.`;
-  return [kept, missing + when];
+  return [kept, missing + sayReach(report)];
+}
+
+/** How far the restored data reaches. */
+function sayReach({ measured: { rpoSeconds }, moments, rpoBy }: DrillReport): string {
+  if (moments.killedAt === undefined) return '';
+  if (rpoSeconds === null) return ' How much time was lost was not measured: not every check held.';
+  const ago = `${sayDuration(rpoSeconds)} before the disaster`;
+  return rpoBy === 'canary'
+    ? ` The newest signed heartbeat in the restored data was written ${ago}; everything confirmed after the recovery point's snapshot is gone.`
+    : ` The snapshot that came back was taken ${ago}; everything confirmed after it is gone.`;
 }
 
 /** What a rehearsal on one machine cannot prove; each line says what to expect instead. */

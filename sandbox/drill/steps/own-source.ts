@@ -13,12 +13,13 @@ import type { Drill } from '../drill-context.ts';
 import { sayBytes } from '../report/words.ts';
 
 const projectRoot = path.resolve(import.meta.dirname, '../../..');
-const example = path.join(projectRoot, 'examples/drill.yaml');
+/** What every drill promises; with a database of somebody's own only names and TLS differ. */
+export const examplePlan = path.join(projectRoot, 'examples/drill.yaml');
 
 /** The drill's plan for somebody else's database, written into `folder`: its TLS mode, none of the shop's checks. */
 export function planFileFor(source: PostgresConnection | undefined, folder: string): string {
-  if (source === undefined) return example;
-  const document = parseDocument(fs.readFileSync(example, 'utf8'));
+  if (source === undefined) return examplePlan;
+  const document = parseDocument(fs.readFileSync(examplePlan, 'utf8'));
   // A plan of another content has another name: what is built for it is kept under that.
   document.set('name', `drill-${source.tls}`);
   document.deleteIn(['sources', 'shop-db', 'checks']);

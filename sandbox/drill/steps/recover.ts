@@ -3,7 +3,7 @@ import { HoldfastError } from '../../../core/errors.ts';
 import { startPostgres } from '../../postgres/postgres-server.ts';
 import { runHoldfast } from '../../run-holdfast.ts';
 import { type Drill, made } from '../drill-context.ts';
-import { sayCount, sayDuration } from '../report/words.ts';
+import { sayCount, sayDuration, wholePointsCheck } from '../report/words.ts';
 import { loseCatalogue } from './lose-catalogue.ts';
 import { storeSecret } from './prepare.ts';
 import { openCatalog, runMachine } from './run-machine.ts';
@@ -56,7 +56,7 @@ function checkProtected({ state }: Drill, usable: ReadonlySet<string>): CheckRes
   const promised = state.recoveryPoints.map(({ id }) => id);
   const broken = promised.filter((id) => !usable.has(id));
   return {
-    name: `every point reported protected is whole in ${standby}`,
+    name: wholePointsCheck(standby),
     ok: broken.length === 0,
     detail:
       broken.length === 0
