@@ -42,6 +42,23 @@ describe('errors of the server and its programs', () => {
     expect(code('subtitles are missing')).toBeUndefined();
   });
 
+  it('send nobody to security groups when the server says that it has no such database', () => {
+    const hint = (message: string, code: string) =>
+      (translatePgError(Object.assign(new Error(message), { code }), 'doing') as { hint?: string }).hint;
+    expect(hint('database "nodb" does not exist', '3D000')).toBe(
+      'the server answers: create database "nodb" there, or name another one in the connection',
+    );
+    expect(hint('Datenbank »nodb« existiert nicht', '3D000')).toMatch(
+      /^the server answers: create the database/,
+    );
+    const line = 'connection to server at "h" failed: FATAL:  database "nodb" does not exist';
+    expect(errorFromLines([line], 'pg_dump')).toMatchObject({
+      code: 'SOURCE_UNREACHABLE',
+      hint: expect.stringContaining('create database "nodb"'),
+    });
+    expect(hint('connect ECONNREFUSED 127.0.0.1:1', 'ECONNREFUSED')).toContain('security groups');
+  });
+
   it('are found in what psql and pg_dump say', () => {
     expect(
       errorFromLines(

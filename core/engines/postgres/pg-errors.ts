@@ -35,11 +35,18 @@ const recoveryConflict = /due to conflict with recovery/i;
 const encodingTrouble = /has no equivalent in encoding|invalid byte sequence for encoding/i;
 const extensionMissing = /extension "[^"]*" is not available|could not open extension control file/i;
 
+/** A client program tells no code; a server of another language says it in other words. */
+const databaseMissing = /database "((?:[^"]|"")+)" does not exist/i;
+
 /** How RDS refuses a token: it checks them by PAM. */
 const tokenRefused = /PAM authentication failed/i;
 
 /** What the words of the server tell better than the code. */
-function hintFor(named: ErrorCode | undefined, message: string): string | undefined {
+function hintFor(
+  named: ErrorCode | undefined,
+  message: string,
+  state?: string | undefined,
+): string | undefined {
   if (recoveryConflict.test(message)) {
     return 'replication needs what the backup still reads: set hot_standby_feedback = on and raise max_standby_streaming_delay on the standby, or back up the primary';
   }
@@ -48,6 +55,11 @@ function hintFor(named: ErrorCode | undefined, message: string): string | undefi
   }
   if (extensionMissing.test(message)) {
     return "install the extension on the target's server, in the source's version or newer, and restore into a new database";
+  }
+  const database = databaseMissing.exec(message)?.[1];
+  if (named === 'SOURCE_UNREACHABLE' && (database !== undefined || state === '3D000')) {
+    const create = database === undefined ? 'create the database' : `create database "${database}"`;
+    return `the server answers: ${create} there, or name another one in the connection`;
   }
   if (tokenRefused.test(message)) {
     return 'has the user the role rds_iam, is IAM authentication on at the server, and may this role rds-db:connect as that user?';
@@ -72,7 +84,7 @@ export function translatePgError(error: unknown, doing: string): unknown {
   if (named === undefined && code === undefined) return error;
   return new HoldfastError(named ?? 'TOOL_FAILED', `${doing}: ${message}`, {
     cause: error,
-    hint: withServersHint(hintFor(named, message), hint),
+    hint: withServersHint(hintFor(named, message, code), hint),
     detail: { sqlState: code },
   });
 }
@@ -94,7 +106,7 @@ export function errorFromLines(lines: readonly string[], doing: string): Holdfas
     const named = codeOf(state, line);
     if (named === undefined) continue;
     return new HoldfastError(named, `${doing}: ${line}`, {
-      hint: withServersHint(hintFor(named, line), hintIn(lines)),
+      hint: withServersHint(hintFor(named, line, state), hintIn(lines)),
       detail: { lastLines: lines.map(redact) },
     });
   }
