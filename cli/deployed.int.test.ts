@@ -234,7 +234,7 @@ describe('holdfast with a deployment', () => {
     const deployment = { plan, planFile, names, region, peerRegion: regions[1]! };
     try {
       await expect(
-        followJob(deployment, { executionArn, source, kind: 'backup' }, command),
+        followJob(deployment, { executionArn, source, kind: 'backup', jobs: 'holdfast jobs' }, command),
       ).rejects.toMatchObject({ code: 'SOURCE_CREDENTIALS', detail: { jobId, executionArn } });
     } finally {
       process.env = environment;

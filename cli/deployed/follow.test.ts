@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Job } from '../../core/catalog/job.ts';
 import type { ExecutionState } from './executions.ts';
-import { ended } from './follow.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import type { Deployment } from './deployment.ts';
+import { ended, followJob, watchingEnded } from './follow.ts';
 
-const followed = { executionArn: 'arn:execution', source: 'shop-db', kind: 'backup' };
+const jobs = 'holdfast jobs --source shop-db --plan acme.yaml --region us-west-2';
+const followed = { executionArn: 'arn:execution', source: 'shop-db', kind: 'backup', jobs };
 const execution = { status: 'SUCCEEDED', startedAt: new Date('2026-11-02T12:00:00.000Z') } as ExecutionState;
 const shared = {
   schemaVersion: 1,
@@ -42,6 +45,49 @@ describe('an execution that succeeded', () => {
     expect(ended(followed, execution, completed)).toMatchObject({
       json: { state: 'completed' },
       exitCode: 0,
+    });
+  });
+});
+
+describe('a job that was skipped', () => {
+  it('names the command that shows the other one, with plan and Region', () => {
+    const skipped: Job = {
+      ...shared,
+      state: 'skipped',
+      finishedAt: '2026-11-02T12:00:01.000Z',
+      reason: 'job-0 is running',
+    };
+    expect(() => ended(followed, execution, skipped)).toThrow(
+      expect.objectContaining({
+        code: 'JOB_ALREADY_RUNNING',
+        hint: `nothing was started; ${jobs} shows how the other one goes`,
+      }),
+    );
+  });
+});
+
+describe('Ctrl-C while a job is watched', () => {
+  const stopped = new HoldfastError('JOB_ABORTED', 'stopped by SIGINT');
+  const told = {
+    code: 'JOB_ABORTED',
+    message: 'watching ended: stopped by SIGINT; the backup of shop-db goes on in AWS',
+    hint: expect.stringContaining(`${jobs} shows how it goes`),
+  };
+
+  it('says that the job goes on, and how to find it again', async () => {
+    const deployment = { region: 'us-west-2', names: { table: 'catalogue' } } as Deployment;
+    const progress = { update: () => undefined, say: () => undefined, close: () => undefined };
+    const command = { progress, signal: AbortSignal.abort(stopped), warn: () => undefined };
+    await expect(followJob(deployment, followed, command)).rejects.toMatchObject({
+      ...told,
+      detail: { executionArn: 'arn:execution' },
+    });
+  });
+
+  it('names the job too once it was seen', () => {
+    expect(watchingEnded(followed, stopped, 'job-1')).toMatchObject({
+      ...told,
+      detail: { executionArn: 'arn:execution', jobId: 'job-1' },
     });
   });
 });

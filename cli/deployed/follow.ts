@@ -21,6 +21,8 @@ export interface Followed {
   readonly executionArn: string;
   readonly source: string;
   readonly kind: string;
+  /** What to type to see how it goes, in full. */
+  readonly jobs: string;
 }
 
 /** Follows an execution and its job until both have ended; Ctrl-C and a network that stays away end only the watching. */
@@ -32,12 +34,15 @@ export async function followJob(
   const { progress, signal, warn } = command;
   const catalog = await openCatalog(deployment);
   const read = executionReader(deployment.region);
+  let seen: Job | undefined;
   const look = async () => {
     const execution = await read(followed.executionArn);
-    return { execution, job: await jobOf(catalog, followed, execution) };
+    seen = await jobOf(catalog, followed, execution);
+    return { execution, job: seen };
   };
   for (;;) {
     const { execution, job } = await patiently(deployment.region, command, look).catch((error: unknown) => {
+      if (signal.aborted) throw watchingEnded(followed, signal.reason, seen?.id);
       progress.say(`the job goes on in AWS: ${followed.executionArn}`);
       throw error;
     });
@@ -51,6 +56,20 @@ export async function followJob(
     progress.update(liveState(followed, job));
     await sleep(pollMs, undefined, { signal }).catch(() => undefined);
   }
+}
+
+/** Who stops watching stops nothing, and has to find the job again. */
+export function watchingEnded(
+  { executionArn, kind, source, jobs }: Followed,
+  reason: unknown,
+  jobId: string | undefined,
+): HoldfastError {
+  const why = reason instanceof Error ? `: ${reason.message}` : '';
+  return new HoldfastError('JOB_ABORTED', `watching ended${why}; the ${kind} of ${source} goes on in AWS`, {
+    hint: `${jobs} shows how it goes; only Step Functions stops it: ${executionArn}`,
+    detail: { executionArn, ...(jobId !== undefined && { jobId }) },
+    cause: reason,
+  });
 }
 
 function liveState({ kind, source }: Followed, job: Job | undefined): ProgressState {
@@ -117,7 +136,7 @@ export function ended(followed: Followed, execution: ExecutionState, job: Job | 
       });
     case 'skipped':
       throw new HoldfastError('JOB_ALREADY_RUNNING', `skipped: ${job.reason}`, {
-        hint: `nothing was started; holdfast jobs --source ${job.source} shows how the other one goes`,
+        hint: `nothing was started; ${followed.jobs} shows how the other one goes`,
         detail: { jobId: job.id, executionArn },
       });
     default:
@@ -127,7 +146,7 @@ export function ended(followed: Followed, execution: ExecutionState, job: Job | 
 
 /** Of an execution that had no job, or could not say how its job ended. */
 function endedUnrecorded(
-  { executionArn, source, kind }: Followed,
+  { executionArn, source, kind, jobs }: Followed,
   execution: ExecutionState,
   found: string,
 ): never {
@@ -138,7 +157,7 @@ function endedUnrecorded(
         'ILLEGAL_TRANSITION',
         `the execution of the ${kind} of ${source} succeeded, but ${found}`,
         {
-          hint: `holdfast jobs --source ${source}; does the catalogue of another Region say more? it was ${executionArn}`,
+          hint: `${jobs}; does the catalogue of another Region say more? it was ${executionArn}`,
           executionArn,
         },
       );

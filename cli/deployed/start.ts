@@ -117,12 +117,12 @@ async function start(order: Start): Promise<CommandResult> {
     startExecution({ region, stateMachineArn: names.stateMachineArn(machine, region), input }),
   );
   if (await peerSilence) command.warn(`${peerRegion} does not answer: ${order.alone}`);
+  const follow = commandIn(deployment, region, `jobs --source ${input.source}`);
   if (options.wait === true) {
     const unknown = about(`how the ${machine} of ${input.source} ended is not known`);
-    const followed = { executionArn, source: input.source, kind: machine };
+    const followed = { executionArn, source: input.source, kind: machine, jobs: follow };
     return inRegion(deployment, unknown, () => followJob(deployment, followed, command));
   }
-  const follow = commandIn(deployment, region, `jobs --source ${input.source}`);
   return {
     json: { state: 'started', executionArn, source: input.source, region },
     text: `started ${machine} of ${input.source} in ${region}\n  execution: ${executionArn}\n  follow it with: ${follow}`,
