@@ -3,6 +3,8 @@ import { DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dyn
 import { ulid } from 'ulid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalAws, startAws } from '../../sandbox/aws/local-aws.ts';
+import { claimJob } from '../jobs/claim-job.ts';
+import { exampleDefinitions, examplePlan } from '../jobs/testing.ts';
 import { controlKey, type ItemKey, jobKey, readableItemVersions, recoveryPointKey } from './catalog-items.ts';
 import { describeCatalogStore } from './catalog-store.conformance.ts';
 import { createDynamoCatalogStore } from './catalog-store.dynamodb.ts';
@@ -125,7 +127,81 @@ describe('the DynamoDB catalogue', () => {
         item['record'].priority = 'high';
         item['record'].epoch = 'one';
       });
-      await expect(store.getJob(job)).rejects.toThrow(/epoch/);
+      await expect(store.getJob(job)).rejects.toMatchObject({
+        code: 'NOT_SUPPORTED_YET',
+        message: expect.stringMatching(/^job job-1 of shop-db .*epoch/),
+      });
+    });
+
+    it.each<[string, (record: any) => unknown]>([
+      ['kind', (record) => (record.kind = 'rehearsal')],
+      ['progress.step', (record) => (record.progress.step = 'warm up')],
+      ['state', (record) => (record.state = 'paused')],
+    ])(
+      'passes over a job whose %s it does not know, and lets nothing take its place',
+      async (_field, change) => {
+        const table = await newTable();
+        const store = createDynamoCatalogStore({ client, table });
+        await store.setControl({ activeRegion: 'us-east-1', epoch: 1 }, undefined);
+        await store.claim(claim);
+        const progress = {
+          itemsDone: 0,
+          itemsTotal: 1,
+          rows: 0,
+          bytes: 0,
+          storedBytes: 0,
+          bytesPerSecond: 0,
+        };
+        await store.renew(job, noon, { ...progress, fraction: 0, current: [], at: noon.toISOString() });
+        await rewrite(table, jobKey(job), (item) => change(item['record']));
+        const test = { ...claim, jobId: 'job-2', kind: 'restore-test' } as const;
+        await store.claim(test);
+        expect(await store.runningJobs('shop-db')).toMatchObject([{ id: 'job-2' }]);
+        expect(await store.listJobs()).toMatchObject([{ id: 'job-2' }]);
+        // A page is as long as was asked for, whatever was passed over.
+        expect(await store.listJobs({ source: 'shop-db', limit: 1 })).toMatchObject([{ id: 'job-2' }]);
+        for (const owner of ['execution-1', 'execution-2']) {
+          await expect(store.claim({ ...claim, owner })).rejects.toMatchObject({
+            code: 'JOB_ALREADY_RUNNING',
+            detail: { by: 'claim', jobId: 'job-1' },
+          });
+        }
+        const next = new Date(noon.getTime() + 1000);
+        const request = {
+          kind: 'backup',
+          source: 'shop-db',
+          executionArn: 'execution-2',
+          executionStartedAt: next.toISOString(),
+        } as const;
+        const deps = {
+          catalog: store,
+          plan: examplePlan,
+          region: 'us-east-1',
+          taskDefinitions: exampleDefinitions,
+          resolvePoint: async () => ({ id: ulid() }),
+          isRunning: async () => false,
+          now: () => noon,
+        };
+        expect(await claimJob(deps, request)).toMatchObject({ outcome: 'skipped', runningJobId: 'job-1' });
+        expect(
+          await claimJob({ ...deps, now: () => next }, { ...request, executionArn: 'execution-3' }),
+        ).toMatchObject({ outcome: 'claimed' });
+      },
+    );
+
+    it('passes over a recovery point whose state it does not know, and does not write over it', async () => {
+      const table = await newTable();
+      const store = createDynamoCatalogStore({ client, table });
+      const [older, newer] = [examplePoint('shop-db', ulid(1)), examplePoint('shop-db', ulid(2))];
+      await store.putRecoveryPoint(older);
+      await store.putRecoveryPoint(newer);
+      await rewrite(table, recoveryPointKey('shop-db', newer.id), (item) => {
+        item['record'].state = 'archived';
+      });
+      expect(await store.listRecoveryPoints({ limit: 1 })).toMatchObject([{ id: older.id }]);
+      const known = { code: 'NOT_SUPPORTED_YET' };
+      await expect(store.getRecoveryPoint('shop-db', newer.id)).rejects.toMatchObject(known);
+      await expect(store.putRecoveryPoint(newer)).rejects.toMatchObject(known);
     });
 
     it('reads versions of items within a range, and refuses others', async () => {
@@ -141,6 +217,7 @@ describe('the DynamoDB catalogue', () => {
       for (const version of [oldest - 1, newest + 1]) {
         await rewrite(table, jobKey(job), (item) => (item['schemaVersion'] = version));
         await expect(store.getJob(job)).rejects.toMatchObject({ code: 'NOT_SUPPORTED_YET' });
+        expect(await store.listJobs()).toEqual([]);
       }
     });
   });

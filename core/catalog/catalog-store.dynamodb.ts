@@ -1,5 +1,5 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { HoldfastError } from '../errors.ts';
+import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { readStored } from '../read-stored.ts';
 import * as items from './catalog-items.ts';
 import { catalogTable } from './catalog-table.ts';
@@ -9,6 +9,7 @@ import { cancellationReasons } from './catalog-errors.dynamodb.ts';
 import { alreadyRunning, jobNotFound, leaseLost, staleEpoch } from './catalog-refusals.ts';
 import { completedJob, failedJob, jobSchema } from './job.ts';
 import type { FailedJob, Job, JobFailure, JobProgress, JobResult, RunningJob, SkippedJob } from './job.ts';
+import { isReadableJob, isReadablePoint, readRecord } from './read-record.ts';
 import { mergeRecoveryPoint, type RecoveryPoint, recoveryPointSchema } from './recovery-point.ts';
 
 const defaultLimit = 100;
@@ -94,7 +95,7 @@ class DynamoCatalogStore implements CatalogStore {
     const [control, claim, lease] = reasons.map((code) => code === 'ConditionalCheckFailed');
     const held = await this.#table.get<items.ClaimRecord>(items.claimKey(input));
     if (claim && held !== undefined) {
-      const job = await this.getJob({ source: input.source, id: held.record.jobId });
+      const job = await this.#jobIfReadable({ source: input.source, id: held.record.jobId });
       if (held.record.owner === input.owner && job?.state === 'running') return job;
       throw alreadyRunning(input, { by: 'claim', ...held.record });
     }
@@ -207,30 +208,35 @@ class DynamoCatalogStore implements CatalogStore {
 
   async getJob(job: JobRef): Promise<Job | undefined> {
     const item = await this.#table.get<Job>(items.jobKey(job));
-    return item === undefined ? undefined : readStored(jobSchema, item.record);
+    return item === undefined ? undefined : readJob(item.record, job);
   }
 
   async runningJobs(source: string): Promise<RunningJob[]> {
-    const marks = await this.#table.newest<items.ClaimRecord>({
-      ...ofSource(source, 'running'),
-      limit: mostRunning,
-    });
-    const jobs = await Promise.all(marks.map(({ jobId }) => this.getJob({ source, id: jobId })));
+    const query = { ...ofSource(source, 'running'), limit: mostRunning };
+    const marks = await this.#table.newest<items.ClaimRecord>(query, () => true);
+    const jobs = await Promise.all(marks.map(({ jobId }) => this.#jobIfReadable({ source, id: jobId })));
     return jobs.filter((job) => job?.state === 'running');
+  }
+
+  /** Of a newer version's record nothing more is known than that it is there. */
+  async #jobIfReadable(job: JobRef): Promise<Job | undefined> {
+    try {
+      return await this.getJob(job);
+    } catch (error) {
+      if (isHoldfastError(error, 'NOT_SUPPORTED_YET')) return undefined;
+      throw error;
+    }
   }
 
   async #jobItem(job: JobRef): Promise<items.CatalogItem<Job>> {
     const item = await this.#table.get<Job>(items.jobKey(job));
     if (item === undefined) throw jobNotFound(job);
-    return { ...item, record: readStored(jobSchema, item.record) };
+    return { ...item, record: readJob(item.record, job) };
   }
 
   async listJobs(query: { readonly source?: string; readonly limit?: number } = {}): Promise<Job[]> {
-    const records = await this.#table.newest<Job>({
-      ...(query.source === undefined ? ofAll('job') : ofSource(query.source, 'job')),
-      limit: query.limit ?? defaultLimit,
-    });
-    return records.map((record) => readStored(jobSchema, record));
+    const of = query.source === undefined ? ofAll('job') : ofSource(query.source, 'job');
+    return this.#table.newest<Job>({ ...of, limit: query.limit ?? defaultLimit }, isReadableJob);
   }
 
   async leaseOf(source: string, of: LeaseScope = { kind: 'backup', region: '' }): Promise<Lease | undefined> {
@@ -244,7 +250,8 @@ class DynamoCatalogStore implements CatalogStore {
     const record = readStored(recoveryPointSchema, point);
     await this.#table.retryOnConflict(async () => {
       const current = await this.#table.get<RecoveryPoint>(items.recoveryPointKey(point.source, point.id));
-      const next = mergeRecoveryPoint(current?.record, record, options.recomputed);
+      const known = current && readPoint(current.record, point.id);
+      const next = mergeRecoveryPoint(known, record, options.recomputed);
       const put = items.recoveryPointItem(next, (current?.version ?? 0) + 1);
       await this.#table.write([{ put, condition: versionIs(current?.version) }]);
     });
@@ -252,19 +259,25 @@ class DynamoCatalogStore implements CatalogStore {
 
   async getRecoveryPoint(source: string, id: string): Promise<RecoveryPoint | undefined> {
     const item = await this.#table.get<RecoveryPoint>(items.recoveryPointKey(source, id));
-    return item === undefined ? undefined : readStored(recoveryPointSchema, item.record);
+    return item === undefined ? undefined : readPoint(item.record, id);
   }
 
   async listRecoveryPoints(
     query: { readonly source?: string; readonly limit?: number; readonly before?: string } = {},
   ): Promise<RecoveryPoint[]> {
-    const records = await this.#table.newest<RecoveryPoint>({
-      ...(query.source === undefined ? ofAll('point') : ofSource(query.source, 'point')),
-      limit: query.limit ?? defaultLimit,
-      ...(query.before !== undefined && { before: query.before }),
-    });
-    return records.map((record) => readStored(recoveryPointSchema, record));
+    const { source, limit = defaultLimit, before } = query;
+    const of = source === undefined ? ofAll('point') : ofSource(source, 'point');
+    const page = { ...of, limit, ...(before !== undefined && { before }) };
+    return this.#table.newest<RecoveryPoint>(page, isReadablePoint);
   }
+}
+
+function readJob(record: unknown, { source, id }: JobRef): Job {
+  return readRecord(jobSchema, record, `job ${id} of ${source}`);
+}
+
+function readPoint(record: unknown, id: string): RecoveryPoint {
+  return readRecord(recoveryPointSchema, record, `recovery point ${id}`);
 }
 
 function ofAll(kind: keyof typeof items.kindKeys) {

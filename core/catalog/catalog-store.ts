@@ -37,10 +37,12 @@ export interface CatalogStore {
   skip(job: SkippedJob): Promise<void>;
   /** A run that failed before it could be claimed. Recorded once per id. */
   recordFailure(job: FailedJob): Promise<void>;
+  /** @throws NOT_SUPPORTED_YET for a record that this version cannot read */
   getJob(job: JobRef): Promise<Job | undefined>;
   /**
    * Every job of a source that has begun and not ended, however many jobs came after it: each holds a mark from its claim to
-   * its end, so a dead one is found by the mark and not by looking through a page of newer jobs.
+   * its end, so a dead one is found by the mark and not by looking through a page of newer jobs. Lists pass over what a newer
+   * version recorded in a form that is unknown here.
    */
   runningJobs(source: string): Promise<RunningJob[]>;
   /** Newest first. @default limit 100 */

@@ -98,8 +98,11 @@ export class CatalogTableClient {
     );
   }
 
-  /** The newest records of one kind, of one source or of all: one keyed query per page, never a scan. */
-  async newest<R>(query: NewestQuery): Promise<R[]> {
+  /**
+   * The newest records of one kind, of one source or of all: one keyed query per page, never a scan. What this version cannot
+   * read is passed over, so that one record of a newer version hides no other.
+   */
+  async newest<R>(query: NewestQuery, isReadable: (record: unknown) => boolean): Promise<R[]> {
     const records: R[] = [];
     let from: Record<string, unknown> | undefined;
     do {
@@ -107,8 +110,7 @@ export class CatalogTableClient {
         this.#client.send(this.#queryCommand(query, records.length, from)),
       );
       for (const item of (answer.Items ?? []) as CatalogItem<R>[]) {
-        requireReadable(item);
-        records.push(item.record);
+        if (isOfReadableVersion(item) && isReadable(item.record)) records.push(item.record);
       }
       from = answer.LastEvaluatedKey;
     } while (from !== undefined && records.length < query.limit);
@@ -193,9 +195,15 @@ export interface IndexQuery {
   readonly before?: string;
 }
 
-function requireReadable({ schemaVersion }: CatalogItem<unknown>): void {
+function isOfReadableVersion({ schemaVersion }: CatalogItem<unknown>): boolean {
   const { oldest, newest } = readableItemVersions;
-  if (schemaVersion >= oldest && schemaVersion <= newest) return;
+  return schemaVersion >= oldest && schemaVersion <= newest;
+}
+
+function requireReadable(item: CatalogItem<unknown>): void {
+  if (isOfReadableVersion(item)) return;
+  const { schemaVersion } = item;
+  const { oldest, newest } = readableItemVersions;
   throw new HoldfastError(
     'NOT_SUPPORTED_YET',
     `the catalogue holds an item of schema version ${schemaVersion}, this program reads ${oldest} to ${newest}`,

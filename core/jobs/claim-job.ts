@@ -3,8 +3,9 @@ import {
   type ClaimConflict,
   type ClaimInput,
   type Control,
+  type JobRef,
 } from '../catalog/catalog-store.ts';
-import type { RunningJob } from '../catalog/job.ts';
+import type { Job, RunningJob } from '../catalog/job.ts';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { TaskDefinitionArns } from '../plan/names.ts';
 import type { Plan, SourcePlan } from '../plan/plan.ts';
@@ -90,8 +91,23 @@ async function ownJob(
   deps: ClaimJobDependencies,
   { request, jobId }: { readonly request: ClaimRequest; readonly jobId: string },
 ): Promise<RunningJob | undefined> {
-  const job = await deps.catalog.getJob({ source: request.source, id: jobId });
-  return job?.state === 'running' && job.owner === request.executionArn ? job : undefined;
+  const job = await jobOrUnreadable(deps, { source: request.source, id: jobId });
+  return job !== 'unreadable' && job?.state === 'running' && job.owner === request.executionArn
+    ? job
+    : undefined;
+}
+
+/** `unreadable`: recorded by a newer version in a form that is unknown here. */
+async function jobOrUnreadable(
+  { catalog }: ClaimJobDependencies,
+  ref: JobRef,
+): Promise<Job | 'unreadable' | undefined> {
+  try {
+    return await catalog.getJob(ref);
+  } catch (error) {
+    if (isHoldfastError(error, 'NOT_SUPPORTED_YET')) return 'unreadable';
+    throw error;
+  }
 }
 
 /** The point that a job named stays its point: `latest` may be another by now. */
@@ -132,8 +148,9 @@ async function mayTakeOver(
   source: string,
   conflict: ClaimConflict,
 ): Promise<boolean> {
-  // A run that was done needs no second time, whoever asks.
-  if ((await deps.catalog.getJob({ source, id: conflict.jobId }))?.state === 'completed') return false;
+  // A run that was done needs no second time, whoever asks; how far one of a newer version is, this one cannot tell.
+  const job = await jobOrUnreadable(deps, { source, id: conflict.jobId });
+  if (job === 'unreadable' || job?.state === 'completed') return false;
   return !(await deps.isRunning(conflict.owner));
 }
 
