@@ -50,10 +50,19 @@ describe('errors of pg_restore', () => {
       'Command was: ALTER TABLE ONLY public.t2',
       '    ADD CONSTRAINT k UNIQUE (a);pg_restore: finished item 9 INDEX x',
       '',
+      'pg_restore:pg_restore: from TOC entry 3; 2606 3 CONSTRAINT t3 k someone',
+      ' pg_restore:finished item 8 INDEX x',
+      ' pg_restore:error: could not execute query: ERROR:  third',
+      'Command was: ALTER TABLE ONLY public.t3',
+      '    ADD CONSTRAINT k UNIQUE (a);',
+      '',
+      ' launching item 4 CONSTRAINT t4 k',
     ];
-    expect(errorsOf(lines, [named(1), named(2)]).map(([id, , , message]) => [id, message])).toEqual([
-      [1, 'first'],
-      [2, 'second'],
+    const entries = [named(1), named(2), named(3)];
+    expect(errorsOf(lines, entries).map(([id, isBeside, , message]) => [id, isBeside, message])).toEqual([
+      [1, false, 'first'],
+      [2, false, 'second'],
+      [3, false, 'third'],
     ]);
   });
 

@@ -1,8 +1,8 @@
-import { bytesOfText } from './byte-text.ts';
+import { bytesOfText, textOfBytes } from './byte-text.ts';
 import { redact } from './pg-errors.ts';
 import type { TocEntry } from './restore-toc.ts';
 
-/** pg_restore quotes at most this many bytes of a command, the last three of them dots (DB_MAX_ERR_STMT). */
+/** Of a command of 128 bytes (DB_MAX_ERR_STMT) or more pg_restore quotes this many, and then three dots. */
 const quotedBytes = 124;
 const longestCommand = 200;
 const mostErrors = 10_000;
@@ -48,7 +48,7 @@ export class ErrorLog {
   }
 
   add(line: string): void {
-    const next = line.startsWith('pg_restore: ') ? 0 : line.search(nextFailure);
+    const next = leadsWithFailure.test(line) ? 0 : line.search(failure);
     if (next > 0) {
       this.#addPiece(line.slice(0, next));
       this.#addPiece(line.slice(next));
@@ -59,7 +59,7 @@ export class ErrorLog {
     const ignored = /errors ignored on restore: (\d+)/.exec(line)?.[1];
     if (ignored !== undefined) this.#ignored = Number(ignored);
     const entries = [...line.matchAll(/from TOC entry (\d+);/g)].map(([, id]) => Number(id));
-    if (line.startsWith('pg_restore: ') && entries.length > 0) {
+    if (isOwnLine(line) && entries.length > 0) {
       this.#open = undefined;
       this.#mentioned = [...this.#mentioned.slice(-20), ...entries];
       return;
@@ -75,13 +75,13 @@ export class ErrorLog {
     // A grant by a user who may not give it is no error for the server.
     const notGiven = /WARNING: +((?:no|not all) privileges (?:were|could).*)$/s.exec(line)?.[1];
     if (notGiven !== undefined) this.notices.push(notGiven);
-    const command = /^Command was: (.*)$/s.exec(line)?.[1]?.replace(othersWork, '');
+    const command = /^Command was: (.*)$/s.exec(line)?.[1];
     if (command !== undefined) {
       this.#open = this.#last.find((error) => error.command === '');
       if (this.#open !== undefined) this.#open.command = command;
-    } else if (line.startsWith('pg_restore: ')) this.#open = undefined;
+    } else if (isOwnLine(line)) this.#open = undefined;
     else if (this.#open !== undefined && this.#open.command.length < 4 * quotedBytes)
-      this.#open.command += `\n${line.replace(othersWork, '')}`;
+      this.#open.command += `\n${line}`;
   }
 
   /** What ended the work of pg_restore itself: its connection, or a full disk. Everything else it passes over. */
@@ -113,15 +113,15 @@ export class ErrorLog {
   }
 }
 
-/** Whether a quoted command is the beginning of a definition, or all of it. */
+/** Whether a command is the quoted beginning of a definition, or all of it; what another job wrote may follow in the same lines. */
 function isQuoted(command: string, definition: string): boolean {
-  const quoted = command.trim();
-  if (quoted === '' || definition.trim() === '') return false;
-  if (bytesOfText(quoted).length < quotedBytes - 4 || !quoted.endsWith('...'))
-    return definition.trim() === quoted;
+  const whole = definition.trim();
+  if (whole === '') return false;
+  const quoted = command.trimStart();
+  if (quoted.startsWith(whole)) return true;
   // The cut may fall into a character.
-  const cut = bytesOfText(quoted.slice(0, -3).replace(/\uFFFD+$/, ''));
-  return bytesOfText(definition).subarray(0, cut.length).equals(cut);
+  const cut = bytesOfText(whole).subarray(0, quotedBytes);
+  return [cut.toString('utf8'), textOfBytes(cut)].some((text) => quoted.startsWith(`${text}...`));
 }
 
 /** What the server said is led by a severity in its own language; what the client library says of a lost connection is not. */
@@ -142,10 +142,14 @@ function isFatal(said: string): boolean {
 const narration =
   /^(?:finished|launching|skipping|processing|creating|dropping|entering|reducing|connecting|setting|executing|disabling|enabling|from TOC|while|table ".*" could not be created)\b/s;
 
-/** Behind a command, whose line feed is a piece of its own: another job's failure, and what another says of its work. */
-const nextFailure = /(?:pg_restore: |error: )*could not execute query: /;
-const othersWork =
-  /(?:pg_restore: |error: )+(?:(?:finished|launching|processing|creating|while|from TOC)\b.*)?$/s;
+/** It may stand behind another job's command, whose line feed is a piece of its own. */
+const failure = /could not execute query: /;
+const leadsWithFailure = /^(?: |pg_restore:|error:)*could not execute query: /;
+
+/** Program, space and severity are three pieces, so that those of several jobs lead a line in any order. */
+function isOwnLine(line: string): boolean {
+  return /^ ?pg_restore:/.test(line);
+}
 
 /**
  * Parallel jobs share one standard error, and pg_restore writes a line in pieces: two jobs that fail at once leave one line
@@ -154,7 +158,9 @@ const othersWork =
 function messagesOf(line: string): string[] {
   const failures = line.split('could not execute query: ').slice(1);
   if (failures.length > 0) return failures.map((text) => text.replace(/(?:pg_restore: |error: )*$/, ''));
-  const message = /^(?:pg_restore: )+(?:\[archiver[^\]]*\] )?(?:error: )+(.+)$/s.exec(line)?.[1];
+  const message = /^ ?(?:pg_restore: ?)+(?:\[archiver[^\]]*\] )?(?: ?(?:pg_restore: ?)*error: )+(.+)$/s.exec(
+    line,
+  )?.[1];
   return message === undefined || narration.test(message) ? [] : [message];
 }
 

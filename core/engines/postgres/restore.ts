@@ -188,14 +188,20 @@ class Restore {
   }
 
   async #restorePostData({ archive, plan, early, extraArgs }: Prepared): Promise<void> {
-    await this.#faults.take(
-      await archive.run('post-data', {
-        // By what was made, not by what was meant to be: nothing can fall between the two.
-        entries: plan.postData.filter((entry) => !early.isMade(entry)),
-        jobs: Math.max(1, this.#parts.context.connections),
-        extraArgs,
-      }),
+    const { errors, notices } = await archive.run('post-data', {
+      // By what was made, not by what was meant to be: nothing can fall between the two.
+      entries: plan.postData.filter((entry) => !early.isMade(entry)),
+      jobs: Math.max(1, this.#parts.context.connections),
+      extraArgs,
+    });
+    // An index that is the replica identity, or that its table is clustered on, takes a second, firmer lock: two jobs at
+    // one table may wait for each other, and the server ends one of them.
+    const ended = new Set(
+      errors.filter(({ entry, message }) => entry !== undefined && /deadlock/i.test(message)),
     );
+    const entries = [...ended].flatMap(({ entry }) => entry ?? []);
+    await this.#faults.take({ errors: errors.filter((error) => !ended.has(error)), notices });
+    await this.#faults.take(await archive.run('post-data-again', { entries, jobs: 1, extraArgs }));
   }
 
   /** A sequence that could not be made has no place for its state, which is data: without it numbers come twice. */
