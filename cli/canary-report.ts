@@ -41,7 +41,7 @@ function faultOf(
   if (newest.verdict === 'invalid')
     return `the newest row was not written by the holder of the key: who else may write the table? ${newestGenuine === undefined ? 'no row is genuine' : ''}`.trim();
   if (newest.verdict === 'unknownKey')
-    return 'the newest row was signed with another key: does another writer run, or was the key changed?';
+    return 'the newest row was signed with another key: does another writer run, is the row of another source, or was the key changed?';
   return `the newest row is ${formatDuration(ageSeconds ?? 0)} old and one is due every ${formatDuration(everySeconds)}: is the writer running?`;
 }
 

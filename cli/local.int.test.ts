@@ -148,15 +148,19 @@ describe('holdfast local', () => {
   it('installs a canary, measures loss by it, and sees who wrote it', async () => {
     await query('postgres', 'create database measured');
     const canary = (words: string) => cli(`local canary ${words} --key-file canary.key --json`);
-    expect((await canary(`install --url ${url('measured')} --schema Bad`)).json().error.code).toBe('USAGE');
-    expect(failureOf(await canary(`install --url ${url('measured')}`))).toBe('');
-    expect((await canary(`status --url ${url('measured')}`)).code).toBe(1);
-    const written = await canary(`write --url postgres://127.0.0.1:${shop.server.port}/measured`);
-    expect([written.code, written.json()]).toEqual([0, { seq: 1, writtenAt: expect.any(String) }]);
-    expect((await canary(`status --url ${url('measured')}`)).json()).toMatchObject({
-      ok: true,
-      schema: 'holdfast',
+    const of = `--source shop-db --url ${url('measured')}`;
+    expect((await canary(`install --url ${url('measured')}`)).json().error).toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining('--source'),
     });
+    expect((await canary(`install ${of} --schema Bad`)).json().error.code).toBe('USAGE');
+    expect(failureOf(await canary(`install ${of}`))).toBe('');
+    expect((await canary(`status ${of}`)).code).toBe(1);
+    const written = await canary(
+      `write --source shop-db --url postgres://127.0.0.1:${shop.server.port}/measured`,
+    );
+    expect([written.code, written.json()]).toEqual([0, { seq: 1, writtenAt: expect.any(String) }]);
+    expect((await canary(`status ${of}`)).json()).toMatchObject({ ok: true, schema: 'holdfast' });
     const vault = '--vault measured --source shop-db --key-file canary.key --json';
     await cli(`local backup --url ${url('measured')} ${vault} --engine postgres`);
     await query('postgres', 'create database measured_1');
@@ -166,8 +170,21 @@ describe('holdfast local', () => {
       measuredRpoSeconds: expect.any(Number),
       notChecked: [],
     });
+    // The same rows in a database that is backed up as another source: as if carried there.
+    expect((await canary(`status --source crm-db --url ${url('measured')}`)).json()).toMatchObject({
+      ok: false,
+      newest: { verdict: 'unknownKey' },
+    });
+    const crm = vault.replace('shop-db', 'crm-db');
+    await cli(`local backup --url ${url('measured')} ${crm} --engine postgres`);
+    await query('postgres', 'create database measured_3');
+    const carried = await cli(`local restore latest --to ${url('measured_3')} ${crm}`);
+    expect(carried.json()).toMatchObject({
+      recoveredTo: { by: 'snapshot' },
+      notChecked: [expect.stringMatching(/^canary signature: it was signed with another key/)],
+    });
     await query('measured', `update holdfast.canary set seq = 2, written_at = now()`);
-    expect((await canary(`status --url ${url('measured')}`)).json()).toMatchObject({
+    expect((await canary(`status ${of}`)).json()).toMatchObject({
       ok: false,
       newest: { verdict: 'invalid' },
     });

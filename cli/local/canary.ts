@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { canaryKey } from '../../core/canary/canary.ts';
+import { type CanaryKey, canaryKey } from '../../core/canary/canary.ts';
 import {
   installCanary,
   openCanaryWriter,
@@ -10,26 +10,32 @@ import {
 import type { PostgresConnection } from '../../core/engines/postgres/connection.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { parseDuration } from '../../core/plan/duration.ts';
-import { createKeyFile, type DerivedKeys, readKeyFile } from '../../core/vault/key-file.ts';
+import { createKeyFile, type DerivedKeys, readCanarySecret, readKeyFile } from '../../core/vault/key-file.ts';
 import { describeRemoval, reportStatus, requireSchemaName } from '../canary-report.ts';
 import { type CommandContext, type CommonOptions, runCommand } from '../run-command.ts';
 import { describeConnection, readConnection } from './connection.ts';
-import { defaultKeyFile } from './vault-place.ts';
+import { defaultKeyFile, requireSource } from './vault-place.ts';
 
 /** The role that writes rows where no plan names another. */
 const writer = 'holdfast_canary';
 
 export interface LocalCanaryOptions extends CommonOptions {
   readonly url: string;
+}
+
+/** Each source has a key of its own, by the name that its backups have in the vault. */
+export interface LocalCanaryKeyOptions extends LocalCanaryOptions {
+  readonly source: string;
   readonly keyFile?: string;
 }
 
 /** `holdfast local canary install` */
 export async function localCanaryInstall(
-  options: LocalCanaryOptions & { readonly schema: string },
+  options: LocalCanaryKeyOptions & { readonly schema: string },
 ): Promise<void> {
   await runCommand(options, async ({ signal, warn }) => {
     const schema = requireSchemaName(options.schema);
+    const source = requireSource(options.source);
     const connection = readConnection(options.url, process.env);
     const file = keyFileOf(options);
     if (await createKeyFile(file))
@@ -39,9 +45,9 @@ export async function localCanaryInstall(
     const password = passwordOf(await readKeyFile(file));
     await installCanary({ connection, signal }, { schema, writer, login: { password } });
     const { host, port, dbname } = connection;
-    const write = `holdfast local canary write --url postgres://${host}:${port}/${dbname} --every 60s`;
+    const write = `holdfast local canary write --source ${source} --url postgres://${host}:${port}/${dbname} --every 60s`;
     return {
-      json: { installed: true, schema, writer },
+      json: { installed: true, source, schema, writer },
       text: `installed ${schema}.canary and the role ${writer} in ${describeConnection(connection)}\nnext, as a service of this host: ${write}`,
     };
   });
@@ -58,12 +64,12 @@ export async function localCanaryRemove(options: LocalCanaryOptions): Promise<vo
 
 /** `holdfast local canary status` */
 export async function localCanaryStatus(
-  options: LocalCanaryOptions & { readonly every: string },
+  options: LocalCanaryKeyOptions & { readonly every: string },
 ): Promise<void> {
   await runCommand(options, async ({ signal }) => {
     const everySeconds = parseEvery(options.every);
     const connection = readConnection(options.url, process.env);
-    const key = canaryKey((await readKeyFile(keyFileOf(options))).canary);
+    const key = await readKey(options);
     const status = await readCanaryStatus({ connection, signal }, key);
     return reportStatus({ status, everySeconds, now: new Date() });
   });
@@ -71,17 +77,16 @@ export async function localCanaryStatus(
 
 /** `holdfast local canary write`: one row, or one after another until it is stopped. */
 export async function localCanaryWrite(
-  options: LocalCanaryOptions & { readonly every?: string },
+  options: LocalCanaryKeyOptions & { readonly every?: string },
 ): Promise<void> {
   await runCommand(options, async (command) => {
     const everySeconds = options.every === undefined ? undefined : parseEvery(options.every);
-    const keys = await readKeyFile(keyFileOf(options));
+    const key = await readKey(options);
     const given = readConnection(options.url, { ...process.env, PGUSER: process.env['PGUSER'] ?? writer });
     const connection =
       given.username === writer && given.password === undefined
-        ? { ...given, password: passwordOf(keys) }
+        ? { ...given, password: passwordOf(await readKeyFile(keyFileOf(options))) }
         : given;
-    const key = canaryKey(keys.canary);
     if (everySeconds === undefined) return writeOnce({ connection, signal: command.signal }, key);
     return writeUntilStopped({ connection, everySeconds }, key, command);
   });
@@ -89,7 +94,7 @@ export async function localCanaryWrite(
 
 async function writeOnce(
   place: { readonly connection: PostgresConnection; readonly signal: AbortSignal },
-  key: ReturnType<typeof canaryKey>,
+  key: CanaryKey,
 ) {
   const rows = await openCanaryWriter(place, key);
   try {
@@ -103,7 +108,7 @@ async function writeOnce(
 /** A database that is away for a while is what canaries are for: it is told once, and written to again when it is back. */
 async function writeUntilStopped(
   { connection, everySeconds }: { readonly connection: PostgresConnection; readonly everySeconds: number },
-  key: ReturnType<typeof canaryKey>,
+  key: CanaryKey,
   { signal, progress, warn }: CommandContext,
 ) {
   let written = 0;
@@ -135,7 +140,11 @@ function parseEvery(text: string): number {
   throw new HoldfastError('USAGE', `--every is ${JSON.stringify(text)}; allowed are 1s to 1h`);
 }
 
-function keyFileOf({ keyFile }: LocalCanaryOptions): string {
+async function readKey(options: LocalCanaryKeyOptions): Promise<CanaryKey> {
+  return canaryKey(await readCanarySecret(keyFileOf(options), requireSource(options.source)));
+}
+
+function keyFileOf({ keyFile }: Pick<LocalCanaryKeyOptions, 'keyFile'>): string {
   return path.resolve(keyFile ?? defaultKeyFile(process.env));
 }
 

@@ -1,5 +1,5 @@
 import { canaryKey } from '../../core/canary/canary.ts';
-import { readKeyFile } from '../../core/vault/key-file.ts';
+import { readCanarySecret } from '../../core/vault/key-file.ts';
 import { errorCodeOf } from '../../core/errors.ts';
 import { runRestore } from '../../core/jobs/run-restore.ts';
 import { describeRestored, exitCodeOf, restoredJson, resultOf } from '../restore-report.ts';
@@ -47,7 +47,7 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
       // A plan has assertions; here is none.
       assertions: [],
       canaryKey: async () =>
-        canaryKey((await readKeyFile(options.keyFile ?? defaultKeyFile(process.env))).canary),
+        canaryKey(await readCanarySecret(options.keyFile ?? defaultKeyFile(process.env), source)),
       ...(options.table !== undefined && { tables: options.table }),
       ...(options.strict !== undefined && { strict: options.strict }),
     }).catch((error: unknown) => {

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createKeyFile, deriveKeys, readKeyFile } from './key-file.ts';
+import { createKeyFile, deriveCanarySecret, deriveKeys, readCanarySecret, readKeyFile } from './key-file.ts';
 
 let directory: string;
 let file: string;
@@ -53,6 +53,19 @@ describe('key file', () => {
       expect(error).toMatchObject({ code: 'KEY_FILE_INVALID' });
       expect(String(error)).not.toContain(secret.slice(1));
     }
+  });
+
+  it('gives each source a canary key of its own', async () => {
+    const secret = Uint8Array.from({ length: 32 }, (_, index) => index);
+    // Expected: openssl kdf as below, info:holdfast-key-v1/canary/shop-db
+    expect(Buffer.from(deriveCanarySecret(secret, 'shop-db')).toString('hex')).toBe(
+      'abeed42c7bfeee32f6e114afbf0e222fe27873ea672b26b12c4a0e70c95a4dda',
+    );
+    await createKeyFile(file);
+    const sources = ['shop-db', 'crm-db', 'shop'];
+    const keys = await Promise.all(sources.map(async (source) => readCanarySecret(file, source)));
+    expect(new Set(keys.map((key) => Buffer.from(key).toString('hex'))).size).toBe(3);
+    expect(await readCanarySecret(file, 'shop-db')).toEqual(keys[0]);
   });
 
   it('derives keys that other programs can derive too', () => {

@@ -13,8 +13,6 @@ export interface DerivedKeys {
   readonly wrapping: Uint8Array;
   /** HMAC-SHA-256 over manifests. */
   readonly manifest: Uint8Array;
-  /** HMAC-SHA-256 over canaries. */
-  readonly canary: Uint8Array;
   /** Password of the role that writes canaries. */
   readonly canaryWriter: Uint8Array;
 }
@@ -26,6 +24,14 @@ const line = new RegExp(`^${formatName} ([0-9a-f]{64}) ([0-9a-f]{8})$`);
 /** Reads a key file. @throws KEY_FILE_INVALID when it is missing, open to others or damaged */
 export async function readKeyFile(file: string): Promise<DerivedKeys> {
   return deriveKeys(parseKeyFile(await readPrivateFile(file), file));
+}
+
+/**
+ * HMAC-SHA-256 over the canaries of one source: rows of one database that are carried into another are of another key there.
+ * @throws KEY_FILE_INVALID as {@link readKeyFile}
+ */
+export async function readCanarySecret(file: string, source: string): Promise<Uint8Array> {
+  return deriveCanarySecret(parseKeyFile(await readPrivateFile(file), file), source);
 }
 
 /** Makes a key file (mode 600) unless there is one. @returns whether it was made, so that the caller can say where to keep it */
@@ -57,15 +63,21 @@ export async function createKeyFile(file: string): Promise<boolean> {
 
 /** HKDF-SHA-256 without salt; `docs/paper-restore.md` does the same with public tools. */
 export function deriveKeys(secret: Uint8Array): DerivedKeys {
-  const derive = (use: string, length: number) =>
-    new Uint8Array(hkdfSync('sha256', secret, new Uint8Array(), `${formatName}/${use}`, length));
   return {
-    id: Buffer.from(derive('id', 8)).toString('hex'),
-    wrapping: derive('wrapping', 32),
-    manifest: derive('manifest', 32),
-    canary: derive('canary', 32),
-    canaryWriter: derive('canary-writer', 24),
+    id: Buffer.from(derive(secret, 'id', 8)).toString('hex'),
+    wrapping: derive(secret, 'wrapping', 32),
+    manifest: derive(secret, 'manifest', 32),
+    canaryWriter: derive(secret, 'canary-writer', 24),
   };
+}
+
+/** As {@link readCanarySecret}. */
+export function deriveCanarySecret(secret: Uint8Array, source: string): Uint8Array {
+  return derive(secret, `canary/${source}`, 32);
+}
+
+function derive(secret: Uint8Array, use: string, length: number): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', secret, new Uint8Array(), `${formatName}/${use}`, length));
 }
 
 function keyFileText(secret: Buffer): string {
