@@ -51,6 +51,22 @@ describe('holdfast local list', () => {
   });
 });
 
+describe('holdfast local list of a place without recovery points', () => {
+  it('calls a vault empty, and a folder of something else no vault', async () => {
+    fs.rmSync(path.join(home, 'vault/v1'), { recursive: true });
+    const empty = await list();
+    expect([empty.code, empty.json()]).toEqual([0, []]);
+    fs.mkdirSync(path.join(home, 'other'));
+    place[1] = path.join(home, 'other');
+    const other = await list();
+    expect([other.code, other.json().error]).toMatchObject([
+      3,
+      { code: 'VAULT_NOT_FOUND', message: expect.stringContaining(`there is no vault at `) },
+    ]);
+    expect(other.json().error.message).toContain(path.join(home, 'other'));
+  });
+});
+
 describe('holdfast local verify', () => {
   it('takes the only source of the vault, and asks which when there are two', async () => {
     const verify = () => runCli(['local', 'verify', 'latest', ...place, '--json'], { cwd: home });

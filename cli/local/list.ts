@@ -18,6 +18,7 @@ export async function localList(options: LocalListOptions): Promise<void> {
     const vault = await openLocalVault(options, { mayCreateKey: false, warn: command.warn });
     const onStrayFolder = (folder: string) => command.warn(`${folder} is no source; it was passed over`);
     const known = await vault.listSources({ onStrayFolder });
+    if (known.length === 0) await requireSomeVault(options.vault);
     if (options.source !== undefined && !known.includes(options.source)) {
       const has = known.length === 0 ? 'none' : known.join(', ');
       throw new HoldfastError('SOURCE_NOT_FOUND', `the vault has no source ${options.source}; it has ${has}`);
@@ -79,6 +80,21 @@ async function listSource(
   const words = { which: '', fate: 'left out' };
   for (const line of describePassedOver(passedOver, words)) warn(`${source}: ${line}`);
   return { points, leftOut: passedOver.length };
+}
+
+/** Of a place without a source: a vault that is empty, or none at all, whose empty list would hide a mistyped path. @throws VAULT_NOT_FOUND */
+async function requireSomeVault(url: string): Promise<void> {
+  const { openObjectStore } = await import('../../core/vault/open-vault.ts');
+  const { vaultKeyIdOf } = await import('../../core/vault/vault-key.ts');
+  const store = await openObjectStore({ url });
+  if ((await vaultKeyIdOf(store)) !== undefined) return;
+  throw new HoldfastError(
+    'VAULT_NOT_FOUND',
+    `there is no vault at ${store.url}: nothing there is Holdfast's`,
+    {
+      hint: 'is the path right? holdfast local backup makes the vault with its first recovery point',
+    },
+  );
 }
 
 /** An empty list would say that there never was a backup. */

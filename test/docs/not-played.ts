@@ -9,6 +9,10 @@ export const notPlayed: readonly { readonly why: string; readonly commands: read
     ],
   },
   {
+    why: 'whatever runs a test has done it: scripts/run.mjs begins with it',
+    commands: ['npm run setup'],
+  },
+  {
     why: 'the sandbox deploys by the same program, but with its own arguments: every deployment of a test plays them',
     commands: [
       'cdk bootstrap',
