@@ -422,7 +422,7 @@ describe('doctor and one fault', () => {
       {
         what: 'connection to target shop-db-restored',
         state: 'FAULT',
-        detail: expect.stringContaining('holds 1 objects: table public.left_over'),
+        detail: expect.stringContaining('holds 1 object: table public.left_over'),
         fix: expect.stringContaining('make a new database'),
       },
     ]);

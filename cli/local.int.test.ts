@@ -120,7 +120,9 @@ describe('holdfast local', () => {
       checks: expect.arrayContaining([{ name: 'row counts', ok: true, detail: expect.any(String) }]),
       warnings: [],
       faults: [],
-      notChecked: [expect.stringMatching(/^canary: none installed/)],
+      notChecked: [
+        expect.stringMatching(/^canary: none installed.*; holdfast local canary install --source shop-db$/),
+      ],
       recoveredTo: { at: expect.any(String), by: 'snapshot' },
     });
     const sum = 'select count(*)::int as n, sum(total)::float as total from orders';

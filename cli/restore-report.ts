@@ -1,5 +1,6 @@
 import { type JobKind, type JobResult, jobResultSchema } from '../core/catalog/job.ts';
-import { errorCatalogue, HoldfastError } from '../core/errors.ts';
+import { type CheckResult, nothingToCheck } from '../core/engines/engine.ts';
+import { errorCatalogue, HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { formatDuration } from '../core/plan/duration.ts';
 import { formatTime } from './tables.ts';
 
@@ -8,21 +9,34 @@ type Findings = Pick<
   'checks' | 'warnings' | 'faults' | 'notChecked' | 'recoveredTo' | 'measuredRpoSeconds'
 >;
 
+export interface Restored {
+  readonly kind: JobKind;
+  /** Of a restore that failed. */
+  readonly errorCode?: string | undefined;
+  /** Only these were restored; everything when missing. */
+  readonly tables?: readonly string[] | undefined;
+}
+
 /** What a person reads at the end of a restore: how far the data reaches, what was checked, what was not, what comes next. */
-export function describeRestored(result: Findings, kind: JobKind, errorCode?: string): string[] {
+export function describeRestored(result: Findings, { kind, errorCode, tables }: Restored): string[] {
   const { checks = [], notChecked = [], faults = [] } = result;
   const failed = checks.filter(({ ok }) => !ok).length;
   return [
     ...reachOf(result),
-    ...checks.map(({ ok, name, detail }) => `  ${ok ? 'held' : 'FAILED'}: ${name} (${detail})`),
+    ...checks.map(describeCheck),
     ...notChecked.map((what) => `  not checked: ${what}`),
     ...describeFaults(faults, errorCode === undefined || errorCode === 'RESTORED_WITH_FAULTS'),
     ...((checks.length === 0 && faults.length === 0) ||
     kind !== 'restore' ||
     errorCode === 'ROWS_NOT_RESTORED'
       ? []
-      : [`  ${nextStep(failed, faults.length)}`]),
+      : [`  ${nextStep(failed, faults.length, tables !== undefined)}`]),
   ];
+}
+
+function describeCheck({ ok, name, detail }: CheckResult): string {
+  if (ok && detail === nothingToCheck) return `  nothing to check: ${name}`;
+  return `  ${ok ? 'held' : 'FAILED'}: ${name} (${detail})`;
 }
 
 const shownFaults = 20;
@@ -47,6 +61,17 @@ function describeFaults(faults: NonNullable<Findings['faults']>, whole: boolean)
 export function exitCodeOf({ faults = [], verdict }: Pick<JobResult, 'faults' | 'verdict'>): number {
   if (verdict !== undefined && verdict !== 'PASSED') return 1;
   return faults.length === 0 ? 0 : errorCatalogue.RESTORED_WITH_FAULTS.exitCode;
+}
+
+/** What was stopped in the middle leaves rows behind, and a restore takes no target that holds any. */
+export function stoppedRestore(error: unknown, tables: readonly string[] | undefined): unknown {
+  if (!isHoldfastError(error, 'JOB_ABORTED')) return error;
+  const { code, message, detail } = error;
+  const hint =
+    tables === undefined
+      ? 'the target may be half filled: drop it and begin with an empty one'
+      : 'the tables may be half filled: drop them in the target and begin again';
+  return new HoldfastError(code, message, { hint, cause: error, ...(detail !== undefined && { detail }) });
 }
 
 /** What a failed restore had found out, for whoever gets only the error. */
@@ -97,9 +122,14 @@ function reachOf({ recoveredTo, measuredRpoSeconds }: Findings): string[] {
   return [`  the data reaches to ${at}, when its snapshot was taken; no canary tells it more exactly`];
 }
 
-function nextStep(failed: number, faults: number): string {
+/** `partial`: single tables are no database that applications could work with. */
+function nextStep(failed: number, faults: number, partial: boolean): string {
   if (failed > 0)
     return 'next: do not point applications at it before you know why; the data stays in the target';
+  if (partial) {
+    const first = faults > 0 ? 'look at the faults first, then ' : '';
+    return `next: ${first}copy from these tables into the applications' database what it has lost; nothing else was restored`;
+  }
   if (faults > 0)
     return 'next: look at the faults first; point the applications at it only when they can do without what is missing';
   return 'next: point the applications at it, and keep what it replaces until somebody lets that go';

@@ -21,6 +21,8 @@ export interface Followed {
   readonly executionArn: string;
   readonly source: string;
   readonly kind: string;
+  /** What a restore was limited to. */
+  readonly tables?: readonly string[] | undefined;
   /** What to type to see how it goes, in full. */
   readonly jobs: string;
 }
@@ -49,8 +51,10 @@ export async function followJob(
     if (execution.status !== 'RUNNING') {
       if (job?.state === 'completed' || job?.state === 'failed')
         for (const warning of job.result?.warnings ?? []) warn(warning);
+      const about = { kind: job?.kind ?? 'restore', tables: followed.tables } as const;
       if (job?.state === 'failed')
-        for (const line of describeRestored(job.result ?? {}, job.kind, job.error.code)) progress.say(line);
+        for (const line of describeRestored(job.result ?? {}, { ...about, errorCode: job.error.code }))
+          progress.say(line);
       return ended(followed, execution, job);
     }
     progress.update(liveState(followed, job));
@@ -124,7 +128,7 @@ export function ended(followed: Followed, execution: ExecutionState, job: Job | 
     case 'completed':
       return {
         json: { ...job, executionArn },
-        text: describeResult(job),
+        text: describeResult(job, followed),
         exitCode: exitCodeOf(job.result),
       };
     case 'failed':
@@ -189,13 +193,13 @@ function failure(
   return new HoldfastError(code, message, { ...(hint !== undefined && { hint }), detail });
 }
 
-function describeResult(job: Extract<Job, { state: 'completed' }>): string {
+function describeResult(job: Extract<Job, { state: 'completed' }>, { tables }: Followed): string {
   const { result, kind, source } = job;
   const stored = result.storedBytes === undefined ? '' : `, stored as ${formatBytes(result.storedBytes)}`;
   const lines = [
     `${kind} of ${source} ${result.verdict ?? 'is done'}: ${formatCount(result.rows)} rows in ${formatItems(result.items)}${stored}, ${formatDuration(result.seconds)}`,
     ...(result.recoveryPointId === undefined ? [] : [`  recovery point: ${result.recoveryPointId}`]),
-    ...describeRestored(result, kind),
+    ...describeRestored(result, { kind, tables }),
   ];
   return lines.join('\n');
 }

@@ -100,7 +100,11 @@ interface Start {
   readonly command: CommandContext;
   readonly options: StartOptions;
   readonly machine: StateMachineName;
-  readonly input: { readonly source: string; readonly [more: string]: unknown };
+  readonly input: {
+    readonly source: string;
+    readonly tables?: readonly string[];
+    readonly [more: string]: unknown;
+  };
   /** See {@link Question}. */
   readonly instead: string;
   /** What it means that the other Region does not answer. */
@@ -120,7 +124,8 @@ async function start(order: Start): Promise<CommandResult> {
   const follow = commandIn(deployment, region, `jobs --source ${input.source}`);
   if (options.wait === true) {
     const unknown = about(`how the ${machine} of ${input.source} ended is not known`);
-    const followed = { executionArn, source: input.source, kind: machine, jobs: follow };
+    const { source, tables } = input;
+    const followed = { executionArn, source, kind: machine, jobs: follow, tables };
     return inRegion(deployment, unknown, () => followJob(deployment, followed, command));
   }
   return {

@@ -2,7 +2,7 @@ import { canaryKey } from '../../core/canary/canary.ts';
 import { readCanarySecret } from '../../core/vault/key-file.ts';
 import { errorCodeOf } from '../../core/errors.ts';
 import { runRestore } from '../../core/jobs/run-restore.ts';
-import { describeRestored, exitCodeOf, restoredJson, resultOf } from '../restore-report.ts';
+import { describeRestored, exitCodeOf, restoredJson, resultOf, stoppedRestore } from '../restore-report.ts';
 import { formatCount, formatItems, formatSeconds } from '../progress.ts';
 import { type CommonOptions, runCommand } from '../run-command.ts';
 import { describeConnection, readConnection } from './connection.ts';
@@ -40,6 +40,7 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
       { ...command, warn },
     );
     command.progress.update({ doing: `checking ${recoveryPointId} before the restore` });
+    const about = { kind: 'restore', tables: options.table } as const;
     const result = await runRestore({
       ...job,
       recoveryPointId,
@@ -48,12 +49,13 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
       assertions: [],
       canaryKey: async () =>
         canaryKey(await readCanarySecret(options.keyFile ?? defaultKeyFile(process.env), source)),
+      canaryCommand: `holdfast local canary install --source ${source}`,
       ...(options.table !== undefined && { tables: options.table }),
       ...(options.strict !== undefined && { strict: options.strict }),
     }).catch((error: unknown) => {
-      for (const line of describeRestored(resultOf(error) ?? {}, 'restore', errorCodeOf(error)))
+      for (const line of describeRestored(resultOf(error) ?? {}, { ...about, errorCode: errorCodeOf(error) }))
         command.progress.say(line);
-      throw error;
+      throw stoppedRestore(error, options.table);
     });
     for (const warning of result.warnings ?? []) warn(warning);
     const { items, rows } = result;
@@ -62,7 +64,7 @@ export async function localRestore(id: string, options: LocalRestoreOptions): Pr
       json: { recoveryPointId: result.recoveryPointId, items, rows, seconds, ...restoredJson(result) },
       text: [
         `restored ${result.recoveryPointId} into ${describeConnection(connection)}: ${formatCount(rows)} rows in ${formatItems(items)}, ${formatSeconds(seconds)}`,
-        ...describeRestored(result, 'restore'),
+        ...describeRestored(result, about),
       ].join('\n'),
       exitCode: exitCodeOf(result),
     };

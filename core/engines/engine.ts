@@ -115,6 +115,8 @@ export interface CheckContext<Connection> {
   readonly only?: readonly string[];
   /** What canaries of the source are signed with; without it a canary measures nothing, and the report says so. */
   readonly canaryKey?: CanaryKey;
+  /** What to type where the source has no canary. @default `holdfast canary install SOURCE`, of a deployment */
+  readonly canaryCommand?: string;
   readonly signal: AbortSignal;
 }
 
@@ -125,6 +127,9 @@ export interface CheckReport {
   /** How far the restored data reaches: its newest canary with a valid signature, else the moment of the snapshot. */
   readonly recoveredTo: Reach;
 }
+
+/** The detail of a check that had nothing to look at, so that nobody reads it as something that held. */
+export const nothingToCheck = 'none';
 
 export interface CheckResult {
   readonly name: string;

@@ -1,6 +1,7 @@
 import type { CanaryKey } from '../canary/canary.ts';
 import type { JobResult } from '../catalog/job.ts';
 import type { CheckResult, RestoreOutcome } from '../engines/engine.ts';
+import { plural } from '../plural.ts';
 import { errorCatalogue, type ErrorCode, HoldfastError, isHoldfastError } from '../errors.ts';
 import type { PassedOverRecoveryPoint, RecoveryPointReader } from '../vault/vault.ts';
 import { type JobContext, secondsSince } from './job-context.ts';
@@ -31,6 +32,8 @@ export interface CheckOrder {
   readonly assertionsLeftOut?: number;
   /** Read once the rows are in: without it the restore still ends, and says what it could not measure. */
   readonly canaryKey?: () => Promise<CanaryKey>;
+  /** See the engine's `CheckContext`. */
+  readonly canaryCommand?: string;
 }
 
 export interface RestoreJob<Connection> extends JobContext<Connection>, CheckOrder {
@@ -134,7 +137,7 @@ async function check<Connection>(
   context: Context<Connection> & { readonly connection: Connection },
   { reader, findings, orderedAt }: RestoreAndCheck,
 ): Promise<void> {
-  const { engine, connection, assertions, assertionsLeftOut = 0, tables, signal } = context;
+  const { engine, connection, assertions, assertionsLeftOut = 0, canaryCommand, tables, signal } = context;
   const { manifest } = reader;
   const key = manifest.canary === undefined ? {} : await readKey(context);
   const report = await engine.check({
@@ -143,6 +146,7 @@ async function check<Connection>(
     assertions,
     faults: findings.faults,
     signal,
+    ...(canaryCommand !== undefined && { canaryCommand }),
     ...(tables !== undefined && { only: tables }),
     ...(key.canaryKey !== undefined && { canaryKey: key.canaryKey }),
   });
@@ -152,7 +156,9 @@ async function check<Connection>(
     ...(key.reason === undefined ? [] : [`canary signature: ${key.reason}`]),
     ...(assertionsLeftOut === 0
       ? []
-      : [`${assertionsLeftOut} assertions of the plan: too long for the order of a task; run them by hand`]),
+      : [
+          `${plural(assertionsLeftOut, 'assertion')} of the plan: too long for the order of a task; run them by hand`,
+        ]),
   ];
   const { recoveredTo } = report;
   findings.recoveredTo = { ...recoveredTo };

@@ -218,7 +218,7 @@ describe('runRestore', () => {
     expect(result.notChecked).toEqual(
       expect.arrayContaining([
         'everything but public.orders: not restored',
-        '1 assertions of the plan: they are about the whole database',
+        '1 assertion of the plan: for the whole database',
       ]),
     );
   });

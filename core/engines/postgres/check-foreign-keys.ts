@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import type { CheckContext } from '../engine.ts';
+import { type CheckContext, nothingToCheck } from '../engine.ts';
+import { plural } from '../../plural.ts';
 import { type Checked, triedKeys } from './check-scope.ts';
 import { readIfPlanned, sayUnplanned } from './planning.ts';
 import { displayName, quoteIdentifier, quoteName } from './quote.ts';
@@ -70,7 +71,7 @@ export async function checkForeignKeys(
   // One key that is missing, or one partition that hangs on nothing, takes away as many as there are partitions.
   const named = faults.filter(({ object }) => /^(?:FK CONSTRAINT|TABLE ATTACH) /.test(object)).length;
   if (restored === undefined && named === 0 && bill.foreignKeys !== undefined && total < bill.foreignKeys)
-    problems.push(`${total} foreign keys instead of ${bill.foreignKeys}`);
+    problems.push(`${plural(total, 'foreign key')} instead of ${bill.foreignKeys}`);
   const excused = new Set(bill.foreignKeysNotValidated);
   const tried = keys.filter((key) => {
     if (!key.validated && !excused.has(key.name)) problems.push(`${key.name} is not validated`);
@@ -81,11 +82,13 @@ export async function checkForeignKeys(
     const read = await readIfPlanned<{ orphans: number }>(session, orphansSql(key));
     if ('refused' in read) unplanned.push({ name: key.name, reason: read.refused.message });
     else if (read.result.orphans > 0)
-      problems.push(`${key.name} has ${read.result.orphans} rows without a parent`);
+      problems.push(`${key.name} has ${plural(read.result.orphans, 'row')} without a parent`);
   }
+  if (keys.length === 0 && problems.length === 0 && named === 0)
+    return { ok: true, detail: nothingToCheck, notChecked: [] };
   const detail =
     problems.length === 0
-      ? `${keys.length} foreign keys hold, ${Math.min(tried.length, triedKeys) - unplanned.length} tried on sampled rows${named === 0 ? '' : `; ${named} that the restore could not make are named as faults`}`
+      ? `${plural(keys.length, 'foreign key holds', 'foreign keys hold')}, ${Math.min(tried.length, triedKeys) - unplanned.length} tried on sampled rows${named === 0 ? '' : `; ${named} that the restore could not make are named as faults`}`
       : problems.slice(0, 10).join('; ');
   const untried = keys.filter(({ validated }) => !validated).map(({ name }) => name);
   const more = untried.length > mostNamed ? ` and ${untried.length - mostNamed} more` : '';

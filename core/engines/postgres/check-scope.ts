@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { recordedCanarySchema } from '../../canary/canary.ts';
 import type { Manifest } from '../../vault/manifest.ts';
 import type { CheckContext, CheckResult } from '../engine.ts';
+import { plural } from '../../plural.ts';
 import { displayName } from './quote.ts';
 import { readItems, selectTables, type TableItem } from './restore-items.ts';
 
@@ -40,7 +41,12 @@ const billSchema = z.looseObject({ foreignKeys: z.number().optional() });
 
 /** What the checks did not look at, each with its reason. */
 export function leftOut(
-  { manifest, only, assertions }: Pick<CheckContext<unknown>, 'manifest' | 'only' | 'assertions'>,
+  {
+    manifest,
+    only,
+    assertions,
+    canaryCommand = `holdfast canary install ${manifest.source}`,
+  }: Pick<CheckContext<unknown>, 'manifest' | 'only' | 'assertions' | 'canaryCommand'>,
   scope: CheckScope,
 ): string[] {
   const said: string[] = [];
@@ -48,7 +54,7 @@ export function leftOut(
   const uncounted = tables.size - scope.counts.length;
   if (uncounted > 0)
     said.push(
-      `row counts of ${uncounted} of ${tables.size} tables: nothing but the backup itself counted them in the source`,
+      `row counts of ${uncounted} of ${plural(tables.size, 'table')}: nothing but the backup itself counted them in the source`,
     );
   if (tables.size > sampledTables)
     said.push(
@@ -60,14 +66,11 @@ export function leftOut(
   if (only !== undefined) {
     said.push(`everything but ${only.join(', ')}: not restored`);
     if (assertions.length > 0)
-      said.push(`${assertions.length} assertions of the plan: they are about the whole database`);
+      said.push(`${plural(assertions.length, 'assertion')} of the plan: for the whole database`);
   }
-  if (manifest.canary === undefined) said.push(noCanary(manifest.source));
+  if (manifest.canary === undefined)
+    said.push(`canary: none installed, so loss is measured by the snapshot only; ${canaryCommand}`);
   else if (!holdsCanary(scope, manifest.canary))
     said.push('canary: its table was not restored, so loss is measured by the snapshot only');
   return said;
-}
-
-export function noCanary(source: string): string {
-  return `canary: none installed, so loss is measured by the snapshot only; holdfast canary install ${source}`;
 }

@@ -81,7 +81,7 @@ describe('content checks', () => {
     );
     expect(orphan['foreign keys']).toMatchObject({
       ok: false,
-      detail: expect.stringContaining('1 rows without a parent'),
+      detail: expect.stringContaining('1 row without a parent'),
     });
     const loose = await check(
       await damaged(

@@ -5,6 +5,7 @@ import { type CanaryFindings, checkCanary } from './check-canary.ts';
 import { checkForeignKeys } from './check-foreign-keys.ts';
 import type { PostgresConnection } from './connection.ts';
 import type { Settings } from './options.ts';
+import { plural } from '../../plural.ts';
 import { readIfPlanned, sayUnplanned } from './planning.ts';
 import { displayName, quoteName } from './quote.ts';
 import {
@@ -102,13 +103,15 @@ async function checkCounts(session: Session, scope: CheckScope): Promise<Checked
     const read = await readIfPlanned<{ rows: string }>(session, `SELECT count(*)::text AS rows FROM ${from}`);
     if ('refused' in read) unplanned.push({ name, reason: read.refused.message });
     else if (Number(read.result.rows) !== rows)
-      wrong.push(`${name} has ${read.result.rows} rows instead of ${rows}`);
+      wrong.push(`${name} has ${plural(Number(read.result.rows), 'row')} instead of ${rows}`);
   }
   const detail =
-    wrong.length === 0
-      ? `${counts.length - unplanned.length} tables have the rows that were counted in the source`
-      : wrong.slice(0, 10).join('; ');
+    wrong.length === 0 ? countedWell(counts.length - unplanned.length) : wrong.slice(0, 10).join('; ');
   return { ok: wrong.length === 0, detail, notChecked: sayUnplanned('row counts', unplanned) };
+}
+
+function countedWell(tables: number): string {
+  return `${plural(tables, 'table has', 'tables have')} the rows that were counted in the source`;
 }
 
 interface Count {
@@ -163,7 +166,11 @@ async function checkSamples(session: Session, scope: CheckScope): Promise<Checke
   if (empty.length > 0)
     return { ok: false, detail: `no rows in ${empty.slice(0, 10).join(', ')}`, notChecked };
   const tablesRead = distinct.length - unplanned.length;
-  return { ok: true, detail: `${read} rows of ${tablesRead} tables were read in full`, notChecked };
+  return {
+    ok: true,
+    detail: `${plural(read, 'row')} of ${plural(tablesRead, 'table')} ${read === 1 ? 'was' : 'were'} read in full`,
+    notChecked,
+  };
 }
 
 async function checkAssertion(session: Session, sql: string): Promise<Checked> {
@@ -175,6 +182,6 @@ async function checkAssertion(session: Session, sql: string): Promise<Checked> {
   if (value === false) return { ok: false, detail: 'does not hold' };
   return {
     ok: false,
-    detail: `must give a single boolean, gave ${rows.length} rows${rows.length === 1 ? ` with ${rows[0]?.length} columns` : ''}`,
+    detail: `must give a single boolean, gave ${plural(rows.length, 'row')}${rows.length === 1 ? ` with ${plural(rows[0]?.length ?? 0, 'column')}` : ''}`,
   };
 }

@@ -112,7 +112,7 @@ for (const major of [15, 16, 17, 18] as const satisfies readonly PostgresMajor[]
       const { checks, notChecked } = await report();
       expect(checks).toEqual([
         { name: 'row counts', ok: true, detail: '2 tables have the rows that were counted in the source' },
-        { name: 'foreign keys', ok: true, detail: '1 foreign keys hold, 0 tried on sampled rows' },
+        { name: 'foreign keys', ok: true, detail: '1 foreign key holds, 0 tried on sampled rows' },
         { name: 'sampled rows', ok: true, detail: '2 rows of 2 tables were read in full' },
       ]);
       const because =

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { plural } from '../../plural.ts';
 import { HoldfastError } from '../../errors.ts';
 import type { Manifest } from '../../vault/manifest.ts';
 import type { PostgresConnection } from './connection.ts';
@@ -39,7 +40,7 @@ export async function requireEmpty(session: Session, connection: PostgresConnect
   const shown = found.map((row) => `${row.kind} ${row.name}`).join(', ');
   throw new HoldfastError(
     'TARGET_NOT_EMPTY',
-    `the target database ${connection.dbname} holds ${total} objects: ${shown}${total > found.length ? ', …' : ''}`,
+    `the target database ${connection.dbname} holds ${plural(total, 'object')}: ${shown}${total > found.length ? ', …' : ''}`,
     {
       hint: `make a new database, for example CREATE DATABASE "${connection.dbname.replaceAll('"', '""')}_restored" TEMPLATE template0, and restore into that`,
       detail: { database: connection.dbname, objects: total },
