@@ -58,6 +58,9 @@ describe('holdfast local list of a place without recovery points', () => {
     expect([empty.code, empty.json()]).toEqual([0, []]);
     fs.mkdirSync(path.join(home, 'other'));
     place[1] = path.join(home, 'other');
+    const bare = await list();
+    expect([bare.code, bare.json()]).toEqual([0, []]);
+    fs.writeFileSync(path.join(home, 'other/letter.txt'), '');
     const other = await list();
     expect([other.code, other.json().error]).toMatchObject([
       3,

@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import pLimit from 'p-limit';
 import { HoldfastError } from '../../core/errors.ts';
 import { describePassedOver } from '../../core/vault/passed-over.ts';
@@ -18,7 +19,7 @@ export async function localList(options: LocalListOptions): Promise<void> {
     const vault = await openLocalVault(options, { mayCreateKey: false, warn: command.warn });
     const onStrayFolder = (folder: string) => command.warn(`${folder} is no source; it was passed over`);
     const known = await vault.listSources({ onStrayFolder });
-    if (known.length === 0) await requireSomeVault(options.vault);
+    if (known.length === 0) await refuseOtherFolder(options.vault);
     if (options.source !== undefined && !known.includes(options.source)) {
       const has = known.length === 0 ? 'none' : known.join(', ');
       throw new HoldfastError('SOURCE_NOT_FOUND', `the vault has no source ${options.source}; it has ${has}`);
@@ -82,15 +83,18 @@ async function listSource(
   return { points, leftOut: passedOver.length };
 }
 
-/** Of a place without a source: a vault that is empty, or none at all, whose empty list would hide a mistyped path. @throws VAULT_NOT_FOUND */
-async function requireSomeVault(url: string): Promise<void> {
-  const { openObjectStore } = await import('../../core/vault/open-vault.ts');
+/** Of a place without a source: a folder full of something else is no empty vault but a mistyped path. @throws VAULT_NOT_FOUND */
+async function refuseOtherFolder(url: string): Promise<void> {
+  const { openObjectStore, parseVaultUrl } = await import('../../core/vault/open-vault.ts');
   const { vaultKeyIdOf } = await import('../../core/vault/vault-key.ts');
-  const store = await openObjectStore({ url });
-  if ((await vaultKeyIdOf(store)) !== undefined) return;
+  const location = parseVaultUrl(url);
+  if (location.kind !== 'directory') return;
+  // A first backup that was stopped leaves an empty folder, or no more than a vault's own folders.
+  if (fs.readdirSync(location.path).every((name) => name === 'v1' || name === 'vault')) return;
+  if ((await vaultKeyIdOf(await openObjectStore({ url }))) !== undefined) return;
   throw new HoldfastError(
     'VAULT_NOT_FOUND',
-    `there is no vault at ${store.url}: nothing there is Holdfast's`,
+    `there is no vault at ${location.path}: nothing there is Holdfast's`,
     {
       hint: 'is the path right? holdfast local backup makes the vault with its first recovery point',
     },
