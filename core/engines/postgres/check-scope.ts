@@ -39,7 +39,7 @@ export function holdsCanary({ tables }: CheckScope, canary: NonNullable<Manifest
 
 const billSchema = z.looseObject({ foreignKeys: z.number().optional() });
 
-/** What the checks did not look at, each with its reason. */
+/** What the checks did not look at, each with its reason; `canarySchema` is where the restored data has a canary table. */
 export function leftOut(
   {
     manifest,
@@ -48,6 +48,7 @@ export function leftOut(
     canaryCommand = `holdfast canary install ${manifest.source}`,
   }: Pick<CheckContext<unknown>, 'manifest' | 'only' | 'assertions' | 'canaryCommand'>,
   scope: CheckScope,
+  canarySchema: string | undefined,
 ): string[] {
   const said: string[] = [];
   const tables = new Set(scope.tables.map(({ table }) => displayName(table)));
@@ -68,9 +69,14 @@ export function leftOut(
     if (assertions.length > 0)
       said.push(`${plural(assertions.length, 'assertion')} of the plan: for the whole database`);
   }
-  if (manifest.canary === undefined)
-    said.push(`canary: none installed, so loss is measured by the snapshot only; ${canaryCommand}`);
+  if (manifest.canary === undefined) said.push(noCanary(canarySchema, canaryCommand));
   else if (!holdsCanary(scope, manifest.canary))
     said.push('canary: its table was not restored, so loss is measured by the snapshot only');
   return said;
+}
+
+function noCanary(schema: string | undefined, command: string): string {
+  const what = 'so loss is measured by the snapshot only';
+  if (schema === undefined) return `canary: none installed, ${what}; ${command}`;
+  return `canary: ${schema}.canary was installed, but never written to, ${what}; does its writer run?`;
 }

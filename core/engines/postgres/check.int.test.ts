@@ -99,6 +99,20 @@ describe('content checks', () => {
     });
   });
 
+  it('tell a canary table that nobody wrote to from one that is not there', async () => {
+    const { canary: _none, ...without } = manifest;
+    const empty = await report({ manifest: without, connection: await damaged('TRUNCATE holdfast.canary') });
+    expect(empty.notChecked).toEqual([
+      expect.stringMatching(
+        /^canary: holdfast\.canary was installed, but never written to, .* does its writer run\?$/,
+      ),
+    ]);
+    const gone = await report({ manifest: without, connection: await damaged('DROP TABLE holdfast.canary') });
+    expect(gone.notChecked).toEqual([
+      expect.stringMatching(/^canary: none installed, .* canary install \S+$/),
+    ]);
+  });
+
   it('find an empty table and an older canary', async () => {
     const results = await check(await damaged('TRUNCATE child; DELETE FROM holdfast.canary WHERE seq > 58'));
     expect(results['sampled rows']).toMatchObject({

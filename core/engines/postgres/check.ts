@@ -2,6 +2,7 @@ import { snapshotReach } from '../../canary/reach.ts';
 import { HoldfastError } from '../../errors.ts';
 import type { CheckContext, CheckReport, CheckResult } from '../engine.ts';
 import { type CanaryFindings, checkCanary } from './check-canary.ts';
+import { findCanarySchema } from './canary.ts';
 import { checkForeignKeys } from './check-foreign-keys.ts';
 import type { PostgresConnection } from './connection.ts';
 import type { Settings } from './options.ts';
@@ -53,7 +54,7 @@ export async function checkPostgres(
       for (const { name, sql } of context.assertions) checks.push([name, () => checkAssertion(session, sql)]);
     }
     const results: CheckResult[] = [];
-    const notChecked = leftOut(context, scope);
+    const notChecked = leftOut(context, scope, await findCanarySchema(session));
     for (const [name, check] of checks) {
       const { ok, detail, notChecked: unread = [] } = await inReadOnly(session, check);
       results.push({ name, ok, detail });
