@@ -57,6 +57,8 @@ describe('errors of pg_restore', () => {
       '    ADD CONSTRAINT k UNIQUE (a);',
       '',
       ' launching item 4 CONSTRAINT t4 k',
+      'pg_restore: pg_restore: error:  creating CONSTRAINT "public.t3 k"',
+      'pg_restore: pg_restore: error:  pg_restore: launching item 5 CONSTRAINT t5 k',
     ];
     const entries = [named(1), named(2), named(3)];
     expect(errorsOf(lines, entries).map(([id, isBeside, , message]) => [id, isBeside, message])).toEqual([

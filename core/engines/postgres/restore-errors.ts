@@ -161,7 +161,9 @@ function messagesOf(line: string): string[] {
   const message = /^ ?(?:pg_restore: ?)+(?:\[archiver[^\]]*\] )?(?: ?(?:pg_restore: ?)*error: )+(.+)$/s.exec(
     line,
   )?.[1];
-  return message === undefined || narration.test(message) ? [] : [message];
+  // The pieces that lead another job's line may stand before what this one narrates.
+  const text = message?.replace(/^(?: |pg_restore:|error:)+/, '') ?? '';
+  return text === '' || narration.test(text) ? [] : [text];
 }
 
 /** The first line names what a command is about; connections and options may hold passwords. */
