@@ -28,6 +28,17 @@ const completed: Job = {
   result: { items: 2, rows: 3, seconds: 60 },
 };
 
+describe('an execution that was stopped', () => {
+  it('names its job though that has not recorded its end yet', () => {
+    expect(() => ended(followed, { ...execution, status: 'ABORTED' }, running)).toThrow(
+      expect.objectContaining({
+        code: 'JOB_ABORTED',
+        detail: { jobId: 'job-1', executionArn: followed.executionArn },
+      }),
+    );
+  });
+});
+
 describe('an execution that succeeded', () => {
   it.each([
     [undefined, 'no job is recorded'],

@@ -119,11 +119,7 @@ async function jobOf(
 export function ended(followed: Followed, execution: ExecutionState, job: Job | undefined): CommandResult {
   const { executionArn } = followed;
   if (job === undefined || job.state === 'pending' || job.state === 'running')
-    return endedUnrecorded(
-      followed,
-      execution,
-      job === undefined ? 'no job is recorded' : `its job ${job.id} is still ${job.state}`,
-    );
+    return endedUnrecorded(followed, execution, job);
   switch (job.state) {
     case 'completed':
       return {
@@ -152,9 +148,12 @@ export function ended(followed: Followed, execution: ExecutionState, job: Job | 
 function endedUnrecorded(
   { executionArn, source, kind, jobs }: Followed,
   execution: ExecutionState,
-  found: string,
+  job: Job | undefined,
 ): never {
   const { status, error, cause } = execution;
+  const found = job === undefined ? 'no job is recorded' : `its job ${job.id} is still ${job.state}`;
+  // A task that is stopped records its end a moment after the execution has ended.
+  const about = { executionArn, ...(job !== undefined && { jobId: job.id }) };
   switch (status) {
     case 'SUCCEEDED':
       throw failure(
@@ -162,17 +161,17 @@ function endedUnrecorded(
         `the execution of the ${kind} of ${source} succeeded, but ${found}`,
         {
           hint: `${jobs}; does the catalogue of another Region say more? it was ${executionArn}`,
-          executionArn,
+          ...about,
         },
       );
     case 'ABORTED':
       throw failure('JOB_ABORTED', `the execution was stopped${cause ? `: ${cause}` : ''}`, {
         hint: `who stopped it in Step Functions? it can be started again at once; it was ${executionArn}`,
-        executionArn,
+        ...about,
       });
     default: {
       const { message, hint } = splitHint(cause ?? `the execution ended as ${status}`);
-      throw failure(error, message, { hint: hint ?? executionArn, executionArn });
+      throw failure(error, message, { hint: hint ?? executionArn, ...about });
     }
   }
 }
