@@ -1,4 +1,5 @@
 import { HoldfastError } from '../errors.ts';
+import { plural } from '../plural.ts';
 import { thawPrices } from './archive-prices.ts';
 import type { ObjectFacts } from './object-store.ts';
 
@@ -127,7 +128,7 @@ function about(dollars: number): string {
 function describe(objects: readonly ArchivedObject[]): string {
   const bytes = objects.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
   const size = bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
-  return `${objects.length} object${objects.length === 1 ? '' : 's'} of ${size}`;
+  return `${plural(objects.length, 'object')} of ${size}`;
 }
 
 function bucketOf(url: string): { readonly bucket: string; readonly prefix: string } {

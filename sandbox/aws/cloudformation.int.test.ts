@@ -13,16 +13,11 @@ import { CreateKeyCommand, KMSClient, ReplicateKeyCommand } from '@aws-sdk/clien
 import { GetBucketPolicyCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalAws, startAws } from './local-aws.ts';
-import { waitFor } from './testing.ts';
+import { clientSettings, waitFor } from './testing.ts';
 
 let aws: LocalAws;
 let cloudFormation: CloudFormationClient;
-const client = (region: string) => ({
-  region,
-  endpoint: aws.endpoint,
-  credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-  forcePathStyle: true,
-});
+const client = (region: string) => clientSettings(aws, region);
 
 beforeAll(async () => {
   aws = await startAws();

@@ -28,15 +28,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalAws, startAws } from './local-aws.ts';
-import { deployTemplate, waitFor } from './testing.ts';
+import { clientSettings, deployTemplate, waitFor } from './testing.ts';
 
 let aws: LocalAws;
-const client = (region: string) => ({
-  region,
-  endpoint: aws.endpoint,
-  credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-  forcePathStyle: true,
-});
+const client = (region: string) => clientSettings(aws, region);
 
 beforeAll(async () => {
   aws = await startAws();

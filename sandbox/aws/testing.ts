@@ -6,6 +6,17 @@ import {
   DescribeStacksCommand,
 } from '@aws-sdk/client-cloudformation';
 import { HoldfastError } from '../../core/errors.ts';
+import type { LocalAws } from './local-aws.ts';
+
+/** Of a client of the local AWS in a Region. */
+export function clientSettings(aws: Pick<LocalAws, 'endpoint'>, region: string) {
+  return {
+    region,
+    endpoint: aws.endpoint,
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+    forcePathStyle: true,
+  };
+}
 
 /** Deploys a template and returns the physical id of each logical one; throws with CloudFormation's own reason. */
 export async function deployTemplate(

@@ -1,4 +1,5 @@
 import { HoldfastError } from '../../errors.ts';
+import { plural } from '../../plural.ts';
 import type { EngineLog, RestoreFault } from '../engine.ts';
 import { hintOf, isAnswer } from './pg-errors.ts';
 import type { RunReport } from './restore-archive.ts';
@@ -84,7 +85,7 @@ export class FaultLog {
     this.#lost.push(lost);
     const { name, rows, message } = lost;
     this.#log.warn(
-      `${name}${rows === undefined ? '' : ` (${countOf(rows)})`} could not be brought in: ${message}`,
+      `${name}${rows === undefined ? '' : ` (${plural(rows, 'row')})`} could not be brought in: ${message}`,
     );
   }
 
@@ -95,7 +96,7 @@ export class FaultLog {
     const [root] = this.faults;
     const named = this.#lost.slice(0, 10).map((lost) => {
       const own = this.faults.find(({ object }) => object === `TABLE ${lost.name}`);
-      const rows = lost.rows === undefined ? '' : ` (${countOf(lost.rows)})`;
+      const rows = lost.rows === undefined ? '' : ` (${plural(lost.rows, 'row')})`;
       return `${lost.name}${rows}: ${own?.message ?? lost.message}`;
     });
     const more = this.#lost.length - named.length;
@@ -156,10 +157,6 @@ export function refusalOf(error: unknown): { readonly message: string; readonly 
   // Shutdown, disk full, too many connections: nothing else would come in either.
   if (!isAnswer(cause) || /^(?:57P|53100|53300)/.test(cause.code ?? '')) throw error;
   return { message: cause.message, ...(cause.code !== undefined && { sqlState: cause.code }) };
-}
-
-function countOf(rows: number): string {
-  return `${rows} row${rows === 1 ? '' : 's'}`;
 }
 
 function isDuplicate({ message, sqlState }: RestoreFault): boolean {
